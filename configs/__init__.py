@@ -1,0 +1,1 @@
+"""Experiments: instances of the frozen dataclasses that each folder defines beside its code."""

@@ -1,0 +1,1 @@
+"""Regions, metrics and comparisons."""

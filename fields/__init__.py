@@ -1,0 +1,1 @@
+"""The implicit field and its geometry."""

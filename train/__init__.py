@@ -1,0 +1,1 @@
+"""Losses, state, step, sharding, checkpoints, the loop."""
