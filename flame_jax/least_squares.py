@@ -1,0 +1,243 @@
+"""Levenberg-Marquardt for dense nonlinear least squares, wholly inside XLA: tens to hundreds of parameters.
+
+Minimises |r(x)|^2 / 2. A step h solves (J^T J + mu D) h = -J^T r with Moré's scaling: D is the largest diagonal of
+J^T J met so far, so that the units of the parameters do not matter. The damping mu follows the gain ratio (actual over
+predicted decrease) by Nielsen's rule.
+
+    Marquardt, "An algorithm for least-squares estimation of nonlinear parameters", J. SIAM 11(2), 1963.
+    Moré, "The Levenberg-Marquardt algorithm: implementation and theory", Numerical Analysis, Springer, 1978.
+    Nielsen, "Damping parameter in Marquardt's method", IMM-REP-1999-05, DTU, 1999.
+    Madsen, Nielsen, Tingleff, "Methods for non-linear least squares problems", 2nd ed., IMM, DTU, 2004, algorithm 3.16.
+
+Weights and priors are folded into the residuals by the caller; robust kernels by `flame_jax.robust`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float, Int
+
+_FIRST_DAMPING = 1e-3
+"""Madsen et al. suggest 1e-3 for a start of fair quality; relative to D."""
+
+_RUNNING = -1
+
+
+class Outcome(enum.IntEnum):
+    """How a solve ended."""
+
+    CONVERGED = 0
+    """A test on gradient, step or cost was met."""
+    MAX_ITERATIONS = 1
+    """Stopped on the way; `x` is the best found."""
+    STALLED = 2
+    """No downhill step was found although the gradient is not zero: the Jacobian is wrong, or the residual is noisy."""
+    NOT_FINITE = 3
+    """Residual or Jacobian is not finite at `x`."""
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class Solution:
+    """Result of a solve; under `vmap` every field has the batch dimensions in front."""
+
+    x: Float[jax.Array, "*batch parameters"]
+    """Parameters of least cost found."""
+    cost: Float[jax.Array, "*batch"]
+    """Half the sum of squared residuals at `x`."""
+    code: Int[jax.Array, "*batch"]
+    """An `Outcome`."""
+    iterations: Int[jax.Array, "*batch"]
+    """Steps tried."""
+    covariance: Float[jax.Array, "*batch parameters parameters"] | None
+    """(J^T J)^-1 at `x`, the covariance of the estimate if each residual is in units of its standard deviation. A
+    direction that the residuals do not determine has a variance of the inverse machine precision. None if not asked."""
+
+
+class _State(NamedTuple):
+    x: jax.Array
+    residual: jax.Array
+    jacobian: jax.Array
+    cost: jax.Array
+    scaling: jax.Array
+    damping: jax.Array
+    growth: jax.Array
+    iterations: jax.Array
+    code: jax.Array
+    negligible: jax.Array
+
+
+class _Tolerances(NamedTuple):
+    gradient: jax.Array
+    step: jax.Array
+    cost: jax.Array
+
+
+@functools.partial(jax.jit, static_argnames=("residual_fn", "jacobian_fn", "with_covariance"))
+def levenberg_marquardt(
+    residual_fn: Callable[..., jax.Array],
+    x0: Float[jax.Array | np.ndarray, " parameters"],
+    args: tuple[Any, ...] = (),
+    *,
+    jacobian_fn: Callable[..., jax.Array] | None = None,
+    max_iterations: int | jax.Array = 50,
+    gradient_tolerance: float | jax.Array | None = None,
+    step_tolerance: float | jax.Array | None = None,
+    cost_tolerance: float | jax.Array | None = None,
+    with_covariance: bool = False,
+) -> Solution:
+    """Minimise |residual_fn(x, *args)|^2 / 2 from `x0`. Compiled once per function and shapes; works under `vmap`.
+
+    Args:
+        residual_fn: Vector of residuals at a parameter vector. Give data by `args`, not by a closure: a new closure is
+            compiled anew.
+        x0: Start; its precision is that of the solve.
+        args: Further arguments of `residual_fn` and `jacobian_fn`, any pytrees.
+        jacobian_fn: Derivatives, residuals by parameters; `jax.jacfwd` of `residual_fn` by default.
+        max_iterations: Steps to try at most.
+        gradient_tolerance: Converged when the cosine between the residuals and each column of J is below; by default
+            the machine precision to the power of 2/3.
+        step_tolerance: Converged when a lightly damped step is this small relative to x, both scaled; same default.
+        cost_tolerance: Converged when actual and predicted decrease are below this part of the cost; by default ten
+            times the machine precision. Residuals at the rounding errors of those at `x0` have converged as well.
+        with_covariance: Whether to compute the covariance.
+
+    Returns:
+        The best parameters, with an `Outcome` that says how good they are. Nothing is raised for a failed solve.
+    """
+    start = jnp.asarray(x0)
+    start = start.astype(jnp.promote_types(start.dtype, jnp.float32))
+    precision = float(jnp.finfo(start.dtype).eps)
+
+    def tolerance(given: float | jax.Array | None, default: float) -> jax.Array:
+        return jnp.asarray(default if given is None else given, start.dtype)
+
+    tolerances = _Tolerances(
+        tolerance(gradient_tolerance, precision ** (2 / 3)),
+        tolerance(step_tolerance, precision ** (2 / 3)),
+        tolerance(cost_tolerance, 10 * precision),
+    )
+
+    def residual_at(x: jax.Array) -> jax.Array:
+        return jnp.ravel(residual_fn(x, *args)).astype(x.dtype)
+
+    def jacobian_at(x: jax.Array) -> jax.Array:
+        if jacobian_fn is None:
+            return jax.jacfwd(residual_at)(x)
+        return jacobian_fn(x, *args).reshape(-1, x.size).astype(x.dtype)
+
+    def body(state: _State) -> _State:
+        return _iterate(state, residual_at, jacobian_at, tolerances)
+
+    final = jax.lax.while_loop(
+        lambda state: (state.code == _RUNNING) & (state.iterations < max_iterations),
+        body,
+        _first_state(start, residual_at, jacobian_at, tolerances),
+    )
+    code = jnp.where(final.code == _RUNNING, jnp.int32(Outcome.MAX_ITERATIONS), final.code)
+    covariance = _covariance(final.jacobian) if with_covariance else None
+    return Solution(final.x, final.cost, code, final.iterations, covariance)
+
+
+def _first_state(
+    x: jax.Array,
+    residual_at: Callable[[jax.Array], jax.Array],
+    jacobian_at: Callable[[jax.Array], jax.Array],
+    tolerances: _Tolerances,
+) -> _State:
+    residual, jacobian = residual_at(x), jacobian_at(x)
+    scaling = jnp.sum(jacobian**2, axis=0)
+    one = jnp.ones((), x.dtype)
+    cost = _half_square(residual)
+    # Residuals that fall to rounding errors of the first ones are zero: there is nothing left to decrease.
+    limits = jnp.finfo(x.dtype)
+    negligible = jnp.maximum(cost * limits.eps**2, limits.tiny)
+    code = _code_at(residual, jacobian, cost, negligible, tolerances)
+    zero = jnp.zeros((), jnp.int32)
+    return _State(x, residual, jacobian, cost, scaling, _FIRST_DAMPING * one, 2 * one, zero, code, negligible)
+
+
+def _iterate(
+    state: _State,
+    residual_at: Callable[[jax.Array], jax.Array],
+    jacobian_at: Callable[[jax.Array], jax.Array],
+    tolerances: _Tolerances,
+) -> _State:
+    # All in scaled parameters, where D is the identity; a parameter without effect keeps its scale.
+    scale = jnp.sqrt(jnp.where(state.scaling > 0, state.scaling, jnp.ones_like(state.scaling)))
+    jacobian = state.jacobian / scale[None, :]
+    gradient = _product(jacobian.T, state.residual)
+    normal = _product(jacobian.T, jacobian) + state.damping * jnp.eye(scale.size, dtype=scale.dtype)
+    scaled_step = -jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(normal), gradient)
+
+    trial = state.x + scaled_step / scale
+    trial_residual = residual_at(trial)
+    trial_cost = _half_square(trial_residual)
+    actual = state.cost - trial_cost
+    predicted = 0.5 * _product(scaled_step, state.damping * scaled_step - gradient)
+    # A failed factorisation or residual gives numbers that are not finite: a rejected step, as in any other case.
+    usable = jnp.isfinite(trial_cost) & jnp.isfinite(predicted) & (predicted > 0)
+    accepted = usable & (actual > 0)
+    gain = jnp.where(accepted, actual / jnp.where(usable, predicted, 1), 0)
+
+    # Nielsen (1999), equation 2.21; rejections in a row raise the damping ever faster.
+    eased = jnp.maximum(state.damping * jnp.maximum(1 / 3, 1 - (2 * gain - 1) ** 3), jnp.finfo(scale.dtype).eps)
+    damping = jnp.where(accepted, eased, state.damping * state.growth)
+    growth = jnp.where(accepted, jnp.full_like(state.growth, 2), state.growth * 2)
+
+    new_jacobian = jax.lax.cond(accepted, jacobian_at, lambda _: state.jacobian, trial)
+    x = jnp.where(accepted, trial, state.x)
+    residual = jnp.where(accepted, trial_residual, state.residual)
+    cost = jnp.where(accepted, trial_cost, state.cost)
+    scaling = jnp.maximum(state.scaling, jnp.sum(new_jacobian**2, axis=0))
+
+    threshold = tolerances.cost * state.cost
+    small_gain = usable & (jnp.abs(actual) <= threshold) & (predicted <= threshold)
+    small_step = jnp.linalg.norm(scaled_step) <= tolerances.step * jnp.linalg.norm(scale * state.x)
+    # A step is also small when it is damped to nothing, which is no sign of a minimum.
+    free = state.damping <= 1
+    code = _code_at(residual, new_jacobian, cost, state.negligible, tolerances)
+    code = jnp.where((code == _RUNNING) & (small_gain | (small_step & free)), jnp.int32(Outcome.CONVERGED), code)
+    hopeless = ~accepted & ((small_step & ~free) | ~jnp.isfinite(damping))
+    code = jnp.where((code == _RUNNING) & hopeless, jnp.int32(Outcome.STALLED), code)
+    iterations = state.iterations + 1
+    return _State(x, residual, new_jacobian, cost, scaling, damping, growth, iterations, code, state.negligible)
+
+
+def _code_at(
+    residual: jax.Array, jacobian: jax.Array, cost: jax.Array, negligible: jax.Array, tolerances: _Tolerances
+) -> jax.Array:
+    columns = jnp.linalg.norm(jacobian, axis=0)
+    gradient = jnp.abs(_product(jacobian.T, residual))
+    flat = jnp.all(gradient <= tolerances.gradient * columns * jnp.linalg.norm(residual))
+    converged = flat | (cost <= negligible)
+    finite = jnp.isfinite(cost) & jnp.all(jnp.isfinite(jacobian))
+    code = jnp.where(converged, jnp.int32(Outcome.CONVERGED), jnp.int32(_RUNNING))
+    return jnp.where(finite, code, jnp.int32(Outcome.NOT_FINITE))
+
+
+def _covariance(jacobian: jax.Array) -> jax.Array:
+    columns = jnp.linalg.norm(jacobian, axis=0)
+    scale = jnp.where(columns > 0, columns, jnp.ones_like(columns))
+    scaled = jacobian / scale[None, :]
+    values, vectors = jnp.linalg.eigh(_product(scaled.T, scaled))
+    # Directions that the residuals leave open get a huge variance, never a zero one as by a pseudo-inverse.
+    values = jnp.maximum(values, jnp.finfo(values.dtype).eps)
+    return _product(vectors / values[None, :], vectors.T) / (scale[:, None] * scale[None, :])
+
+
+def _half_square(residual: jax.Array) -> jax.Array:
+    return 0.5 * _product(residual, residual)
+
+
+def _product(a: jax.Array, b: jax.Array) -> jax.Array:
+    # Accelerators multiply in fewer bits by default, too few for normal equations.
+    return jnp.matmul(a, b, precision=jax.lax.Precision.HIGHEST)
