@@ -1,0 +1,44 @@
+"""Whether results may be written where they are asked for: found out before any work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from flame_jax.errors import InputError
+
+
+def face_outputs(out: Path) -> tuple[Path, Path, Path]:
+    """The files of one face: the mesh, and beside it the record (.json) and the picture (.png)."""
+    return out, out.with_suffix(".json"), out.with_suffix(".png")
+
+
+def check_extension(out: Path, known: Sequence[str]) -> None:
+    """Raise InputError unless `out` ends with one of the extensions."""
+    if out.suffix.lower() not in known:
+        raise InputError(f"{out}: cannot write '{out.suffix}'; name the file with one of {', '.join(known)}")
+
+
+def check_outputs(outputs: Sequence[Path], *, inputs: Iterable[Path | None] = (), overwrite: bool = False) -> None:
+    """Raise InputError unless all outputs can be written, harm no input and, without `overwrite`, do not exist yet."""
+    read = {path.resolve() for path in inputs if path is not None}
+    for path in outputs:
+        if path.resolve() in read:
+            raise InputError(f"{path}: is read and would be written; give another name to --out")
+        if path.is_dir():
+            raise InputError(f"{path}: is a folder; give the name of a file in it")
+        if path.exists() and not overwrite:
+            raise InputError(f"{path}: exists already; choose another --out, or give --overwrite")
+        _check_writable_folder(path)
+
+
+def _check_writable_folder(path: Path) -> None:
+    """Folders that are not there will be made, in the nearest one that is."""
+    nearest = path.absolute().parent
+    while not nearest.exists() and nearest != nearest.parent:
+        nearest = nearest.parent
+    if not nearest.is_dir():
+        raise InputError(f"{path}: cannot be written, since {nearest} is not a folder; choose another --out")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise InputError(f"{path}: {nearest} cannot be written to; choose another --out")
