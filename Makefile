@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 # setuptools warns at every editable install, which pip passes on even when quiet; errors are still shown.
 PIP_INSTALL := PYTHONWARNINGS=ignore $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test env check
+.PHONY: demo test env check figures
 
 demo: env
 	$(BIN)/s2f demo --overwrite --out out/demo
@@ -38,3 +38,7 @@ $(VENV)/dev.stamp: $(VENV)/core.stamp
 	@echo "Installing what the tests need into $(VENV)."
 	$(PIP_INSTALL) --editable '.[dev]'
 	@touch $@
+
+# The README's pictures, drawn anew.
+figures: env
+	$(BIN)/python scripts/draw_figures.py

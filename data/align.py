@@ -21,7 +21,7 @@ from fields.mesh import Mesh, transform_points
 from fields.sampling import sample_surface
 from flame_jax.errors import InputError
 
-_TARGET_POINTS = 12_000
+_TARGET_POINTS = 24_000
 _TEMPLATE_POINTS = 8_000
 _BEND_POINTS = 3_000
 _LANDMARK_REACH_MM = 4.0

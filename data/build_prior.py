@@ -41,6 +41,8 @@ class PriorSize:
     """Identity modes at most; never more than the head model has components."""
     seed: int = 0
     """Of the sampled heads."""
+    voxel_mm: float = 1.0
+    """Spacing of the samples between which the mean head is closed."""
 
 
 def build_prior(
@@ -72,7 +74,7 @@ def build_prior(
     eyes = _eye_centres(mean, model.name)
     progress("closing the mean head")
     neck = soft_landmarks(mean)["me"][1] - _NECK_BELOW_MENTON_MM
-    closed = close_head(mean, neck_y=neck, vertex_count=size.head_vertices)
+    closed = close_head(mean, neck_y=neck, vertex_count=size.head_vertices, voxel_mm=size.voxel_mm)
     progress("learning identity modes from sampled heads")
     components = np.stack([closed.binding @ model.shapedirs[:, :, k] for k in range(model.shapedirs.shape[2])])
     offset, modes = learn_modes(components, size.sampled_heads, size.modes, size.seed)
@@ -84,7 +86,7 @@ def build_prior(
     skull = decimate(placed.skull, 2 * size.skull_vertices)
     on_skull = DistanceScene(skull).closest(np.stack([placed.landmarks[key] for key in ALL_KEYS]))
     progress("unwrapping the skin")
-    unwrapped = unwrap(head)
+    unwrapped = unwrap(head)  # in the model's frame, in which the neck is cut level
     rotation = placed.T_head_model[:3, :3]
     return AnatomyPrior(
         head=HeadModel(

@@ -40,8 +40,8 @@ def decimate(mesh: Mesh, target_faces: int) -> Mesh:
     if len(mesh.faces) <= target_faces:
         return mesh
     full = o3d.geometry.TriangleMesh(
-        o3d.utility.Vector3dVector(np.ascontiguousarray(mesh.vertices, dtype=np.float64)),
-        o3d.utility.Vector3iVector(np.ascontiguousarray(mesh.faces, dtype=np.int32)),
+        o3d.utility.Vector3dVector(np.array(mesh.vertices, dtype=np.float64)),
+        o3d.utility.Vector3iVector(np.array(mesh.faces, dtype=np.int32)),
     )
     less = full.simplify_quadric_decimation(target_number_of_triangles=target_faces)
     decimated = Mesh(np.asarray(less.vertices).copy(), np.asarray(less.triangles).copy())

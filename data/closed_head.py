@@ -48,10 +48,14 @@ def close_head(model_mesh: Mesh, *, neck_y: float, vertex_count: int, voxel_mm: 
     closed (eyeballs) are united with it.
     """
     skin, others = _components(model_mesh)
-    solids = [DistanceScene(fill_holes(skin))] + [DistanceScene(part) for part in others]
+    body = DistanceScene(fill_holes(skin))
+    eyes = [(DistanceScene(part), *_bounding_sphere(part)) for part in others]
 
     def united(points: np.ndarray) -> np.ndarray:
-        distance = np.min([solid.signed_distance(points) for solid in solids], axis=0)
+        distance = body.signed_distance(points)
+        for eye, centre, radius in eyes:
+            near = np.linalg.norm(points - centre, axis=1) - radius < distance
+            distance[near] = np.minimum(distance[near], eye.signed_distance(points[near]))
         return np.maximum(distance, neck_y - points[:, 1])
 
     low, high = skin.vertices.min(axis=0) - 8.0, skin.vertices.max(axis=0) + 8.0
@@ -81,6 +85,11 @@ def fill_holes(mesh: Mesh) -> Mesh:
         vertices.append(mesh.vertices[np.unique(rim)].mean(axis=0, keepdims=True))
         faces.append(np.stack([rim[:, 1], rim[:, 0], np.full(len(rim), centre)], axis=1))
     return Mesh(np.concatenate(vertices), np.concatenate(faces).astype(np.int32))
+
+
+def _bounding_sphere(mesh: Mesh) -> tuple[np.ndarray, float]:
+    centre = mesh.vertices.mean(axis=0)
+    return centre, float(np.linalg.norm(mesh.vertices - centre, axis=1).max())
 
 
 def _graph(edges: np.ndarray, count: int) -> sp.coo_matrix:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
+from jaxtyping import Bool
 
 from data.prior import AnatomyPrior
 from data.registration import Oriented, refine_rigid, register, robust_cost
@@ -16,18 +17,25 @@ from flame_jax.errors import InputError
 _NO_HEAD_COST = 0.5
 """Robust cost of the registration to the prior's head above which a model is no head; heads stay under 0.2."""
 
+_ON_SKIN_MM = 3.0
+"""Triangles this close to the prior's mean head are outer skin: 75 % of FLAME's."""
+
 
 @dataclasses.dataclass(frozen=True)
 class FittableHead:
     """A head model in the head frame (mm) and where its skin lies over each control of the prior."""
 
     model: HeadModel
+    """The whole model, for the result."""
+    skin: HeadModel
+    """The same vertices with the outer skin's triangles only: rays must not meet eyeballs or an inner mouth."""
     ties: SurfacePoints
+    """On the skin's triangles."""
 
     @classmethod
     def of_prior(cls, prior: AnatomyPrior) -> FittableHead:
         """The prior's own head."""
-        return cls(prior.head, SurfacePoints.of(prior.head_mesh(), prior.tie_faces, prior.tie_weights))
+        return cls(prior.head, prior.head, SurfacePoints.of(prior.head_mesh(), prior.tie_faces, prior.tie_weights))
 
     @classmethod
     def of_model(cls, model: HeadModel, prior: AnatomyPrior, *, source: str) -> FittableHead:
@@ -57,4 +65,14 @@ class FittableHead:
             credit=model.credit,
         )
         skin = SurfacePoints.of(prior.head_mesh(), prior.tie_faces, prior.tie_weights).points
-        return cls(placed, DistanceScene(Mesh(placed.v_template.astype(np.float64), placed.faces)).closest(skin))
+        outer = dataclasses.replace(placed, faces=placed.faces[_outer(placed, prior)], uv=None, uv_faces=None)
+        return cls(placed, outer, DistanceScene(Mesh(outer.v_template.astype(np.float64), outer.faces)).closest(skin))
+
+
+def _outer(model: HeadModel, prior: AnatomyPrior) -> Bool[np.ndarray, " faces"]:
+    """Triangles of the mean that lie on the prior's mean head, which is closed, and face the same way."""
+    mesh, head = Mesh(model.v_template.astype(np.float64), model.faces), prior.head_mesh()
+    centroids = mesh.vertices[mesh.faces].mean(axis=1)
+    near = DistanceScene(head).closest(centroids)
+    facing = np.einsum("fd,fd->f", head.face_normals()[near.face_ids], mesh.face_normals())
+    return (np.linalg.norm(near.points - centroids, axis=1) < _ON_SKIN_MM) & (facing > 0.5)

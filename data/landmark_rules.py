@@ -69,16 +69,16 @@ def template_landmarks(template: Mesh) -> tuple[dict[str, Float[np.ndarray, "3"]
     low, high = template.vertices.min(axis=0), template.vertices.max(axis=0)
     nominal = np.eye(4)
     nominal[:3, :3] *= NOMINAL_HEIGHT_MM / (high[1] - low[1])
-    nominal[:3, 3] = -nominal[0, 0] * np.array([(low[0] + high[0]) / 2, low[1], 0.0])
     # The windows are written in the Frankfurt frame, which the landmarks define: start from the upright template with
-    # the
-    # meatus where this family of skulls has it, and repeat until the frame no longer moves.
-    nominal[1, 3] -= 0.435 * NOMINAL_HEIGHT_MM
+    # the meatus where this family of skulls has it, and repeat until the frame no longer moves.
+    meatus = low + np.array([0.5, 0.435, 0.464169]) * (high - low)
+    nominal[:3, 3] = -nominal[0, 0] * meatus
     transform = nominal
-    for _ in range(4):
+    with np.errstate(invalid="ignore"):  # without a surface, minus infinity; seen to by `_all_rules`
+        for _ in range(4):
+            points = _all_rules(template.transformed(transform))
+            transform = frankfurt_transform(points) @ transform
         points = _all_rules(template.transformed(transform))
-        transform = frankfurt_transform(points) @ transform
-    points = _all_rules(template.transformed(transform))
     inverse = np.linalg.inv(transform)
     return {key: inverse[:3, :3] @ points[key] + inverse[:3, 3] for key in ALL_KEYS}, transform
 
@@ -113,14 +113,24 @@ def _all_rules(skull: Mesh) -> dict[str, np.ndarray]:
             points[name + suffix] = point
     missing = [key for key in ALL_KEYS if key not in points or not np.isfinite(points[key]).all()]
     if missing:
-        raise InputError(
-            f"template skull: no surface where {', '.join(missing)} should be; give a complete skull, y up, z forward"
-        )
+        raise _incomplete(", ".join(missing))
     return points
 
 
 def _span(low: float, high: float) -> np.ndarray:
+    if not np.isfinite(high - low):
+        raise _incomplete("a part")
     return np.arange(low, high, _STEP)
+
+
+def _some(found: np.ndarray, part: str) -> np.ndarray:
+    if not len(found):
+        raise _incomplete(part)
+    return found
+
+
+def _incomplete(part: str) -> InputError:
+    return InputError(f"template skull: no surface where {part} should be; give a complete skull, y up, z forward")
 
 
 def _midline_rules(relief: Relief) -> dict[str, np.ndarray]:
@@ -144,7 +154,7 @@ def _midline_rules(relief: Relief) -> dict[str, np.ndarray]:
         return np.array([0.0, y[0], relief.front(np.zeros(1), y)[0]])
 
     points = {}
-    points["pg"] = front_most(-92, -78)  # the lower jaw's front bump
+    points["pg"] = front_most(-92.0, -78.0)  # the lower jaw's front bump
     chin = points["pg"]
     points["sm"] = deepest(chin[1], chin[1] + 26)
     points["id"] = deepest(
@@ -153,7 +163,7 @@ def _midline_rules(relief: Relief) -> dict[str, np.ndarray]:
     points["pr"] = front_most(points["id"][1] + 16.5, points["id"][1] + 25)  # the alveolar edge over the upper crown
     points["ss"] = deepest(points["pr"][1], points["pr"][1] + 16)  # up to the nasal spine
     points["mp"] = half_way(points["ss"], points["pr"])
-    points["rhi"] = front_most(2, 14)  # tip of the nasal bones, above the open aperture
+    points["rhi"] = front_most(2.0, 14.0)  # tip of the nasal bones, above the open aperture
     points["n"] = deepest(points["rhi"][1] + 4, points["rhi"][1] + 30)
     points["mn"] = half_way(points["n"], points["rhi"])
     points["g"] = front_most(points["n"][1] + 4, points["n"][1] + 20)
@@ -161,10 +171,10 @@ def _midline_rules(relief: Relief) -> dict[str, np.ndarray]:
     under = relief.below(np.zeros_like(z), z)
     points["me"] = np.array([0.0, under.min(), z[np.argmin(under)]])
     points["gn"] = front_most(points["me"][1] + 0.5, chin[1], tilt=-1.0)  # where the outline runs at 45 degrees
-    z = _span(-60, 40)
+    z = _span(-60.0, 40.0)
     top = relief.above(np.zeros_like(z), z)
     points["v"] = np.array([0.0, top.max(), z[np.argmax(top)]])
-    y = _span(0, 90)
+    y = _span(0.0, 90.0)
     behind = relief.back(np.zeros_like(y), y)
     far = np.argmax(np.hypot(y - points["g"][1], behind - points["g"][2]))
     points["op"] = np.array([0.0, y[far], behind[far]])
@@ -180,10 +190,10 @@ def _bilateral_rules(relief: Relief, skull: Mesh, sign: float, mid: dict[str, np
 
     points = {}
     # The orbit is the hollow, more than 25 mm behind nasion, at the height of the nasal bones.
-    x = _span(8, 55)
+    x = _span(8.0, 55.0)
     y_orbit = (mid["n"][1] + mid["rhi"][1]) / 2
-    hollow = x[relief.front(sign * x, np.full_like(x, y_orbit)) < mid["n"][2] - 25]
-    middle = (hollow.min() + hollow[hollow < 50].max()) / 2
+    hollow = _some(x[relief.front(sign * x, np.full_like(x, y_orbit)) < mid["n"][2] - 25], "an orbit")
+    middle = (hollow.min() + _some(hollow[hollow < 50], "an orbit").max()) / 2
     y = _span(mid["n"][1] + 6, mid["n"][1] + 30)
     points["mso"] = front_point(middle, y[np.argmax(relief.front(np.full_like(y, sign * middle), y))])
     # Looked at from 30 degrees above, the lower margin is the edge in front of the hollow.
@@ -195,7 +205,7 @@ def _bilateral_rules(relief: Relief, skull: Mesh, sign: float, mid: dict[str, np
     lowest = np.argmin(y[crest])
     points["or"] = front_point(columns[lowest], y[crest[lowest]])
     # The aperture's border is where the surface steps back; its widest place is low down, beside the alae.
-    x = _span(3, 25)
+    x = _span(3.0, 25.0)
     y = _span(mid["ss"][1] + 12, mid["ss"][1] + 24)
     depth = relief.front(sign * x[None, :], y[:, None])
     border = np.array([x[np.argmax(np.diff(row))] for row in depth])
@@ -203,18 +213,17 @@ def _bilateral_rules(relief: Relief, skull: Mesh, sign: float, mid: dict[str, np
     points["ac"] = front_point(
         border[widest] + 3.0, y[widest]
     )  # 3 mm beside the border: on the maxilla, not in the opening
-    y, z = np.meshgrid(_span(-20, 8), _span(10, 50), indexing="ij")
+    y, z = np.meshgrid(_span(-20.0, 8.0), _span(10.0, 50.0), indexing="ij")
     width = relief.side(sign, y, z)
     best = np.unravel_index(np.argmax(width), width.shape)
     points["zy"] = side_point(y[best], z[best])
     # Uppermost point of the meatus: over the deepest place of the hollow behind the condyle, where its wall first
-    # sinks 4 mm under
-    # the bone above.
-    z = _span(-7, 7)
+    # sinks 4 mm under the bone above.
+    z = _span(-7.0, 7.0)
     hollow_z = z[np.argmin(relief.side(sign, np.full_like(z, -2.0), z))]
-    y = _span(-8, 8)
+    y = _span(-8.0, 8.0)
     wall = relief.side(sign, y, np.full_like(y, hollow_z))
-    points["po"] = side_point(y[wall < wall[-1] - 4.0].max(), hollow_z)
+    points["po"] = side_point(_some(y[wall < wall[-1] - 4.0], "porion").max(), hollow_z)
     points |= _mandible_rules(relief, skull, sign, mid)
     # Canines: third tooth from the midline, whose crown stands 13 mm (upper) and 10.5 mm (lower) beside it on this
     # template.
@@ -222,7 +231,7 @@ def _bilateral_rules(relief: Relief, skull: Mesh, sign: float, mid: dict[str, np
     points["iC"] = front_point(10.5, mid["id"][1] - 1.5)
     # Second molars: last of the row, whose distal end is the rear edge of the crowns seen from the side.
     y_bite = (mid["pr"][1] + mid["id"][1]) / 2
-    z = _span(40, 70)[::-1]
+    z = _span(40.0, 70.0)[::-1]
     row = relief.side(sign, np.full_like(z, y_bite + 5), z)
     distal = z[np.argmin(row > 15)]
     for name, low, high in (("ecm2(s)", y_bite + 9.5, y_bite + 14), ("ecm2(i)", y_bite - 6.5, y_bite - 2)):
@@ -237,17 +246,17 @@ def _mandible_rules(relief: Relief, skull: Mesh, sign: float, mid: dict[str, np.
     corner = skull.vertices[
         (skull.vertices[:, 1] < -45) & (skull.vertices[:, 2] < 40) & (sign * skull.vertices[:, 0] > 35)
     ]
-    points["go"] = corner[np.argmax(corner @ (np.array([sign, -1.0, -1.0]) / np.sqrt(3)))]
+    points["go"] = _some(corner, "gonion")[np.argmax(corner @ (np.array([sign, -1.0, -1.0]) / np.sqrt(3)))]
     # Between angle and notch, the level at which the ramus is narrowest from front to back; its middle there.
     levels = np.arange(points["go"][1] + 18, points["go"][1] + 36, 1.0)
-    z = _span(0, 60)
+    z = _span(0.0, 60.0)
     solid = relief.side(sign, levels[:, None], z[None, :]) > 36.0
     narrowest = np.argmin(solid.sum(axis=1))
-    ramus = z[solid[narrowest]]
+    ramus = _some(z[solid[narrowest]], "the ramus")
     y, z_mid = levels[narrowest], (ramus.min() + ramus.max()) / 2
     points["mr"] = np.array([sign * relief.side(sign, np.array([y]), np.array([z_mid]))[0], y, z_mid])
     z_mid = (mid["gn"][2] + points["go"][2]) / 2
-    x = _span(20, 60)
+    x = _span(20.0, 60.0)
     under = relief.below(sign * x, np.full_like(x, z_mid))
     best = np.argmax(np.where(np.isfinite(under) & (under < -45), x - under, -np.inf))  # outer edge of the lower border
     points["mmb"] = np.array([sign * x[best], under[best], z_mid])

@@ -16,12 +16,13 @@ from jaxtyping import Bool, Float
 
 from data.registration import Oriented, matched_distance
 
-_KERNELS = ((50.0, 3.0), (18.0, 2.0))
+_KERNELS = ((50.0, 2.0), (18.0, 1.0))
 """Length and standard deviation of the smooth kernels, mm."""
 _ACROSS_JAWS = 0.3
 """Correlation of the smooth kernels between mandible and cranium."""
 _NODES = 220
-_NOISE_MM = 1.2
+_NOISE_MM = 1.6
+"""Smaller follows a clean skull closer, but on a coarse CT landmarks then slide with the sampling."""
 _RADII_MM = (10.0, 10.0, 8.0, 8.0, 6.0, 6.0, 5.0, 5.0, 4.0, 4.0, 4.0, 4.0, 4.0)
 
 

@@ -27,7 +27,8 @@ from fields.mesh import Mesh
 from flame_jax import HeadModel, IdentityBasis, Outcome, axis_angle_to_matrix, levenberg_marquardt, surface_basis
 from flame_jax.errors import InputError
 
-_ROUNDS = 8
+_MOST_ROUNDS, _STILL_SD = 30, 0.02
+"""Rounds of casting rays and solving; fewer once no parameter moves by more than `_STILL_SD` standard deviations."""
 _DEPTH_SD_MM = 1.5
 """How far a depth may miss its target at one standard deviation. The person's own depths differ from the table's by
 more (κ·sd is 1 to 5 mm), but independent misses average out over the face, and the reader can check the depths."""
@@ -90,46 +91,49 @@ def fit_head(head: FittableHead, alignment: Alignment, prior: AnatomyPrior, full
     depths = np.array([_depth_of(name, prior.tissue, fullness) for name in names])
     guessed = np.array([name not in targets for name in names])
     partner_sd = np.array([_PARTNER_SD_MM if name in PARTNER else _ALONG_SD_MM for name in names])
-    ties = surface_basis(head.model, head.ties.face_ids[rows], head.ties.barycentric[rows])
+    ties = surface_basis(head.skin, head.ties.face_ids[rows], head.ties.barycentric[rows])
     identities = head.model.shapedirs.shape[2]
     x = np.zeros(identities + 6, dtype=np.float32)
     solution = None
-    for _ in range(_ROUNDS):
-        mesh = posed_mesh(head.model, x)
+    for _ in range(_MOST_ROUNDS):
+        mesh = posed_mesh(head.skin, x)
         scene = DistanceScene(mesh)
         hits = scene.cast(bone, directions)
         # A ray that leaves through nothing, or enters far away (an ear, the far side), keeps its tie.
         trusted = hits.hit & (hits.distance < depths + 25.0)
         face_ids = np.where(trusted, hits.face_ids, head.ties.face_ids[rows])
         barycentric = np.where(trusted[:, None], hits.barycentric, head.ties.barycentric[rows])
-        normals = mesh.face_normals()[face_ids]
+        normals = _smooth_normals(mesh, face_ids, barycentric)
         bare = _barest(scene, mesh, alignment.bone_points, alignment.bone_normals)
         arguments: dict[str, Any] = {
-            "hits": surface_basis(head.model, face_ids, barycentric),
+            "hits": surface_basis(head.skin, face_ids, barycentric),
             "hit_normals": normals,
             "goals": bone + depths[:, None] * directions,
             "depth_sd": np.where(guessed, _GUESSED_SD_MM, _DEPTH_SD_MM) * np.ones(len(names)),
             "ties": ties,
             "along_sd": partner_sd,
-            "cover": surface_basis(head.model, bare.face_ids, bare.barycentric),
+            "cover": surface_basis(head.skin, bare.face_ids, bare.barycentric),
             "cover_normals": bare.normals,
             "cover_bone": bare.bone,
         }
         arguments = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype=jnp.float32), arguments)
         solution = levenberg_marquardt(_residuals, x, (arguments,), max_iterations=30, with_covariance=True)
+        moved = np.abs(np.asarray(solution.x) - x).max()
         x = np.asarray(solution.x)
+        if moved < _STILL_SD:
+            break
     assert solution is not None
     assert solution.covariance is not None
     outcome = Outcome(int(solution.code))
     if not np.isfinite(x).all() or outcome == Outcome.NOT_FINITE:
         raise InputError("the head model could not be fitted: its numbers are not finite; check the head model's file")
-    mesh = posed_mesh(head.model, x)
+    mesh = posed_mesh(head.skin, x)
     scene = DistanceScene(mesh)
     hits = scene.cast(bone, directions)
     in_front = alignment.bone_points[:, 2] > 0
     cover = _cover(scene, mesh, alignment.bone_points[in_front], alignment.bone_normals[in_front])
     return FittedHead(
-        mesh=mesh,
+        mesh=posed_mesh(head.model, x),
         betas=x[:identities].astype(np.float64),
         betas_sd=np.sqrt(np.diagonal(np.asarray(solution.covariance))[:identities]).astype(np.float64),
         turn=x[identities : identities + 3].astype(np.float64) * _TURN_SD_RAD,
@@ -184,14 +188,21 @@ def _barest(scene: DistanceScene, mesh: Mesh, bone: np.ndarray, bone_normals: np
     """The bone points with the least skin over them, and the skin that is nearest to each."""
     rows = np.argsort(_cover(scene, mesh, bone, bone_normals))[:_COVER_POINTS]
     near = scene.closest(bone[rows])
-    return _Bare(near.face_ids, near.barycentric, mesh.face_normals()[near.face_ids], bone[rows])
+    normals = _smooth_normals(mesh, near.face_ids, near.barycentric)
+    return _Bare(near.face_ids, near.barycentric, normals, bone[rows])
+
+
+def _smooth_normals(mesh: Mesh, face_ids: np.ndarray, barycentric: np.ndarray) -> np.ndarray:
+    """Interpolated normals: those of single triangles would jump from round to round and keep the fit from settling."""
+    normals = np.einsum("pc,pcd->pd", barycentric, mesh.vertex_normals()[mesh.faces[face_ids]])
+    return normals / np.linalg.norm(normals, axis=1, keepdims=True)
 
 
 def _cover(scene: DistanceScene, mesh: Mesh, bone: np.ndarray, bone_normals: np.ndarray) -> np.ndarray:
     """Thickness of skin over bone points, negative where bone is bare; infinite where the nearest skin is not over
     that side of the bone."""
     near = scene.closest(bone)
-    normals = mesh.face_normals()[near.face_ids]
+    normals = _smooth_normals(mesh, near.face_ids, near.barycentric)
     over = np.einsum("pd,pd->p", near.points - bone, normals)
     return np.where(np.einsum("pd,pd->p", normals, bone_normals) > 0.2, over, np.inf)
 

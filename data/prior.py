@@ -9,6 +9,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import zipfile
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,18 +26,39 @@ from flame_jax.model import HeadModel
 from flame_jax.whole_file import whole_file
 
 FORMAT = "s2f anatomy prior 1"
-_QUANTISED = ("head_vertices", "head_modes", "skull_vertices", "controls", "directions")
-_PLAIN = (
-    "uv",
-    "head_faces",
-    "uv_faces",
-    "skull_faces",
-    "landmark_faces",
-    "landmark_weights",
-    "tie_faces",
-    "tie_weights",
-    "depths",
-)
+_STORED: Mapping[str, tuple[type[np.generic], tuple[str | int, ...]]] = {
+    "head_vertices": (np.int16, ("head vertices", 3)),
+    "head_vertices_scale": (np.float64, ()),
+    "head_modes": (np.int16, ("modes", "head vertices", 3)),
+    "head_modes_scale": (np.float64, ("modes",)),
+    "head_faces": (np.uint16, ("head faces", 3)),
+    "uv": (np.float32, ("texture coordinates", 2)),
+    "uv_faces": (np.uint16, ("head faces", 3)),
+    "skull_vertices": (np.int16, ("skull vertices", 3)),
+    "skull_vertices_scale": (np.float64, ()),
+    "skull_faces": (np.uint16, ("skull faces", 3)),
+    "landmark_faces": (np.int32, ("landmarks",)),
+    "landmark_weights": (np.float32, ("landmarks", 3)),
+    "controls": (np.int16, ("controls", 3)),
+    "controls_scale": (np.float64, ()),
+    "directions": (np.int16, ("controls", 3)),
+    "directions_scale": (np.float64, ()),
+    "depths": (np.float32, ("controls",)),
+    "tie_faces": (np.int32, ("controls",)),
+    "tie_weights": (np.float32, ("controls", 3)),
+}
+"""Type and shape of every array in the file; equal names are equal lengths."""
+
+_INDICES: Mapping[str, str] = {
+    "head_faces": "head vertices",
+    "uv_faces": "texture coordinates",
+    "skull_faces": "skull vertices",
+    "landmark_faces": "skull faces",
+    "tie_faces": "head faces",
+}
+"""What the indices of an array count."""
+
+_REMEDY = "make one with s2f build-prior"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,16 +135,17 @@ def write_prior(path: Path, prior: AnatomyPrior) -> None:
         stored[name] = np.round(array / scale.reshape(shape)).astype(np.int16)
         stored[name + "_scale"] = scale
     stored |= {
-        "uv": head.uv.astype(np.float32),
-        "head_faces": head.faces.astype(np.uint16),
-        "uv_faces": head.uv_faces.astype(np.uint16),
-        "skull_faces": prior.skull.faces.astype(np.uint16),
-        "landmark_faces": prior.landmarks.face_ids.astype(np.int32),
-        "landmark_weights": prior.landmarks.barycentric.astype(np.float32),
-        "tie_faces": prior.tie_faces.astype(np.int32),
-        "tie_weights": prior.tie_weights.astype(np.float32),
-        "depths": prior.depths.astype(np.float32),
+        "uv": head.uv,
+        "head_faces": head.faces,
+        "uv_faces": head.uv_faces,
+        "skull_faces": prior.skull.faces,
+        "landmark_faces": prior.landmarks.face_ids,
+        "landmark_weights": prior.landmarks.barycentric,
+        "tie_faces": prior.tie_faces,
+        "tie_weights": prior.tie_weights,
+        "depths": prior.depths,
     }
+    stored = {name: np.asarray(stored[name]).astype(kind) for name, (kind, _) in _STORED.items()}
     about = {
         "format": FORMAT,
         "credit": prior.credit,
@@ -138,49 +162,84 @@ def write_prior(path: Path, prior: AnatomyPrior) -> None:
 
 def read_prior(path: Path) -> AnatomyPrior:
     """Read a prior. Nothing in the file is run. Raises `InputError` for a file that is not one."""
-    remedy = "make one with s2f build-prior"
+    about, stored = _read_checked(path)
+    real = {
+        name.removesuffix("_scale"): _dequantised(stored[name.removesuffix("_scale")], scale)
+        for name, scale in stored.items()
+        if name.endswith("_scale")
+    }
+    skull = Mesh(real["skull_vertices"], stored["skull_faces"].astype(np.int32))
+    return AnatomyPrior(
+        head=HeadModel(
+            v_template=real["head_vertices"].astype(np.float32),
+            shapedirs=np.ascontiguousarray(np.moveaxis(real["head_modes"], 0, 2)).astype(np.float32),
+            faces=stored["head_faces"].astype(np.int32),
+            metres_per_unit=1e-3,
+            uv=stored["uv"],
+            uv_faces=stored["uv_faces"].astype(np.int32),
+            name=about["head_name"],
+            credit=about["credit"],
+        ),
+        skull=skull,
+        landmark_names=tuple(about["landmarks"]),
+        landmarks=SurfacePoints.of(
+            skull, stored["landmark_faces"].astype(np.int64), stored["landmark_weights"].astype(np.float64)
+        ),
+        control_names=tuple(about["controls"]),
+        controls=real["controls"],
+        directions=real["directions"] / np.linalg.norm(real["directions"], axis=1, keepdims=True),
+        depths=stored["depths"].astype(np.float64),
+        tie_faces=stored["tie_faces"].astype(np.int64),
+        tie_weights=stored["tie_weights"].astype(np.float64),
+        tissue=TissueDepths(about["tissue_mean_mm"], about["tissue_sd_mm"]),
+        credit=about["credit"],
+    )
+
+
+def _read_checked(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What the file says about itself, and its arrays, which fit each other."""
     if not path.is_file():
-        raise InputError(f"{path}: no such file; {remedy}")
+        raise InputError(f"{path}: no such file; {_REMEDY}")
+    damaged = InputError(f"{path}: not an anatomy prior, or a damaged one; {_REMEDY}")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             stored = {name: file[name] for name in file.files}
         about = json.loads(stored.pop("about").tobytes())
-        if about["format"] != FORMAT:
-            raise InputError(f"{path}: format '{about['format']}' is not '{FORMAT}'; {remedy}")
-        real = {name: _dequantised(stored[name], stored[name + "_scale"]) for name in _QUANTISED}
-        plain = {name: stored[name] for name in _PLAIN}
-        skull = Mesh(real["skull_vertices"], plain["skull_faces"].astype(np.int32))
-        landmarks = SurfacePoints.of(
-            skull, plain["landmark_faces"].astype(np.int64), plain["landmark_weights"].astype(np.float64)
-        )
-        directions = real["directions"] / np.linalg.norm(real["directions"], axis=1, keepdims=True)
-        return AnatomyPrior(
-            head=HeadModel(
-                v_template=real["head_vertices"].astype(np.float32),
-                shapedirs=np.ascontiguousarray(np.moveaxis(real["head_modes"], 0, 2)).astype(np.float32),
-                faces=plain["head_faces"].astype(np.int32),
-                metres_per_unit=1e-3,
-                uv=plain["uv"],
-                uv_faces=plain["uv_faces"].astype(np.int32),
-                name=about["head_name"],
-                credit=about["credit"],
-            ),
-            skull=skull,
-            landmark_names=tuple(about["landmarks"]),
-            landmarks=landmarks,
-            control_names=tuple(about["controls"]),
-            controls=real["controls"],
-            directions=directions,
-            depths=plain["depths"].astype(np.float64),
-            tie_faces=plain["tie_faces"].astype(np.int64),
-            tie_weights=plain["tie_weights"].astype(np.float64),
-            tissue=TissueDepths(about["tissue_mean_mm"], about["tissue_sd_mm"]),
-            credit=about["credit"],
-        )
-    except (ValueError, KeyError, TypeError, IndexError, OSError, EOFError, zipfile.BadZipFile) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: not an anatomy prior, or a damaged one; {remedy}") from None
+        written_as = about["format"]
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, zipfile.BadZipFile, zlib.error):
+        raise damaged from None
+    if written_as != FORMAT:
+        raise InputError(f"{path}: format '{written_as}' is not '{FORMAT}'; {_REMEDY}")
+    if not (_fits(stored) and _describes(about, stored)):
+        raise damaged
+    return about, {name: stored[name] for name in _STORED}
+
+
+def _fits(stored: Mapping[str, np.ndarray]) -> bool:
+    """Whether the arrays have the types and shapes of `_STORED`, finite numbers, and indices that point somewhere."""
+    lengths: dict[str | int, int] = {3: 3, 2: 2}
+    for name, (kind, shape) in _STORED.items():
+        array = stored.get(name)
+        if array is None or array.dtype != kind or array.ndim != len(shape):
+            return False
+        if any(lengths.setdefault(axis, size) != size for axis, size in zip(shape, array.shape, strict=True)):
+            return False
+        if not np.isfinite(array).all():
+            return False
+    return all(lengths.values()) and all(
+        stored[name].min() >= 0 and stored[name].max() < lengths[what] for name, what in _INDICES.items()
+    )
+
+
+def _describes(about: Mapping[str, Any], stored: Mapping[str, np.ndarray]) -> bool:
+    """Whether the names and the depth table are there, and as many as the arrays have rows."""
+    return (
+        all(isinstance(about.get(key), str) for key in ("head_name", "credit"))
+        and all(isinstance(about.get(key), dict) for key in ("tissue_mean_mm", "tissue_sd_mm"))
+        and all(isinstance(about.get(key), list) for key in ("landmarks", "controls"))
+        and len(about["landmarks"]) == len(stored["landmark_faces"])
+        and len(about["controls"]) == len(stored["controls"])
+    )
 
 
 def _dequantised(values: np.ndarray, scale: np.ndarray) -> np.ndarray:

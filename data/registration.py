@@ -62,7 +62,11 @@ class Oriented:
         drawn = sample_surface(mesh, count, seed)
         # Shuffled, so that any first few are spread over the surface, and stay the same when some points are left out.
         order = np.random.default_rng(1).permutation(count)
-        points, normals = drawn.points[order], mesh.face_normals()[drawn.face_ids[order]]
+        points = drawn.points[order]
+        # Interpolated, so that steps and facets of the mesh, which are no anatomy, turn them less.
+        corners = mesh.vertex_normals()[mesh.faces[drawn.face_ids[order]]]
+        normals = np.einsum("pc,pcd->pd", drawn.barycentric[order], corners)
+        normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-12)
         return cls(points, normals, cKDTree(points))
 
     @classmethod

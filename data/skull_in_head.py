@@ -148,8 +148,7 @@ class _Controls:
 def _covered(
     controls: _Controls, template: Mesh, head: Mesh, skin: DistanceScene, most: int = 80
 ) -> tuple[_Controls, Mesh]:
-    """Push the bone under the skin: the least covered vertex, with its mirror image, becomes a control, until none
-    lies bare."""
+    """Push bone under the skin: the least covered vertex and its mirror image become controls, until none lies bare."""
     normals = head.face_normals()
     for _ in range(most):
         skull = controls.warp(template)
@@ -216,8 +215,7 @@ def _wanted_depth(key: str, depths: TissueDepths) -> float:
 
 
 def _vault_controls(template: Mesh, landmarks: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Euryon (widest point of the vault), frontotemporale, frontal eminence and points spread over the vault, by
-    rule."""
+    """Euryon (widest point of the vault), frontotemporale, frontal eminence and points spread over it, by rule."""
     scene = DistanceScene(template)
     n, v, op, g = (landmarks[key] for key in ("n", "v", "op", "g"))
     height = v[1] - n[1]

@@ -42,14 +42,20 @@ def soft_landmarks(head: Mesh) -> dict[str, Float[np.ndarray, "3"]]:
     points["sn"] = behind_chord(tip[1] - 22, tip[1] - 2)
     # Below the nose the profile runs out (upper lip), in (between the lips), out (lower lip), in (mentolabial fold),
     # out (chin).
-    heights = {"ls": (-22, -8, 1), "sto": (-12, -2, -1), "li": (-10, -2, 1), "sm": (-22, -5, -1), "pg": (-20, -4, 1)}
+    heights = {
+        "ls": (-22.0, -8.0, 1.0),
+        "sto": (-12.0, -2.0, -1.0),
+        "li": (-10.0, -2.0, 1.0),
+        "sm": (-22.0, -5.0, -1.0),
+        "pg": (-20.0, -4.0, 1.0),
+    }
     above = "sn"
     for name, (low, high, sign) in heights.items():
         points[name] = most(points[above][1] + low, points[above][1] + high, sign=sign)
         above = name
     # Where the outline under the chin has turned down by 45 and by 70 degrees.
     points["gn"] = most(points["pg"][1] - 30, points["pg"][1], tilt=-1.0)
-    points["me"] = most(points["pg"][1] - 24, points["pg"][1], tilt=-np.tan(np.radians(70)))
+    points["me"] = most(points["pg"][1] - 24, points["pg"][1], tilt=-float(np.tan(np.radians(70))))
     for side, suffix in ((1.0, "_l"), (-1.0, "_r")):
         points["concha" + suffix] = _concha(relief, head, side)
     return points

@@ -88,7 +88,10 @@ def read_tissue_depths(path: Path) -> TissueDepths:
     except (KeyError, ValueError, TypeError, OSError):
         raise InputError(f"{path}: not a tissue-depth table; {remedy}") from None
     expected = {name for name in BY_ABBREVIATION if name not in FRANKFURT}
-    if {name for name, _, _ in rows} != expected or any(mean <= 0 or sd <= 0 for _, mean, sd in rows):
+    if len({name for name, _, _ in rows}) != len(rows):
+        raise InputError(f"{path}: has a landmark twice; {remedy}")
+    positive = all(0 < figure < np.inf for _, mean, sd in rows for figure in (mean, sd))
+    if {name for name, _, _ in rows} != expected or not positive:
         raise InputError(f"{path}: landmarks missing, unknown or without positive figures; {remedy}")
     return TissueDepths({name: mean for name, mean, _ in rows}, {name: sd for name, _, sd in rows})
 

@@ -39,7 +39,7 @@ class UV:
 
 
 def unwrap(mesh: Mesh) -> UV:
-    """Texture coordinates without folds or overlaps for a closed head (head frame, mm) whose neck is capped flat.
+    """Texture coordinates without folds or overlaps for a closed head (mm, y up) whose neck is cut level.
 
     Raises:
         ValueError: if the mesh is not one closed surface of genus 0, has no flat cap below, or has triangles too thin.
@@ -50,7 +50,7 @@ def unwrap(mesh: Mesh) -> UV:
     corners = _split(mesh, twins, cap, seam)
     vertex_of = np.empty(corners.max() + 1, dtype=np.int64)
     vertex_of[corners] = mesh.faces
-    # The head frame's origin lies between the ears' holes: what is in front of it and looks forward is the face.
+    # A head model's origin lies inside the head: what is in front of it and looks forward is the face.
     face = mesh.face_normals()[:, 2].clip(0.0, None)
     face *= (mesh.vertices[mesh.faces].mean(axis=1)[:, 2] / mesh.vertices[:, 2].max()).clip(0.0, None)
     radius = 0.5 - MARGIN

@@ -10,6 +10,7 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import scipy.optimize
 import SimpleITK as sitk
 from jaxtyping import Float, Num
 
@@ -166,7 +167,27 @@ def _volume(image: sitk.Image, path: Path, step: np.ndarray | None = None) -> Vo
     if step is not None:
         spacing[2] = np.linalg.norm(step)
         direction[:, 2] = step / spacing[2]
-    return Volume(hounsfield, spacing, np.array(image.GetOrigin()), direction, str(path))
+    return _in_axis_order(Volume(hounsfield, spacing, np.array(image.GetOrigin()), direction, str(path)))
+
+
+def _in_axis_order(volume: Volume) -> Volume:
+    """The same volume with its axes permuted and flipped to run along x, y and z, as nearly as they can.
+
+    A DICOM series and a NIfTI file of one scan differ in this order only; what is made of them must not.
+    """
+    order, axis = scipy.optimize.linear_sum_assignment(-np.abs(volume.direction))
+    axis = axis[np.argsort(order)]  # index axis that runs along each of x, y, z
+    hounsfield = np.transpose(volume.hounsfield, [2 - axis[2], 2 - axis[1], 2 - axis[0]])
+    spacing, direction, origin = volume.spacing[axis], volume.direction[:, axis].copy(), volume.origin.copy()
+    for column in range(3):
+        if direction[column, column] < 0:
+            last = hounsfield.shape[2 - column] - 1
+            origin += last * spacing[column] * direction[:, column]
+            direction[:, column] *= -1.0
+            hounsfield = np.flip(hounsfield, axis=2 - column)
+    return dataclasses.replace(
+        volume, hounsfield=np.ascontiguousarray(hounsfield), spacing=spacing, origin=origin, direction=direction
+    )
 
 
 def _require_scalar_3d(path: Path, size: tuple[int, ...], components: int) -> None:

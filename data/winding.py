@@ -25,6 +25,8 @@ def consistent_winding(mesh: Mesh) -> Mesh:
     keep the winding of most of their triangles. Pieces that have no two sides, such as a Möbius strip, stay as they
     are.
     """
+    if not len(mesh.faces):
+        return mesh
     pairs, opposed = _neighbours(mesh.faces)
     faces = _flipped(mesh.faces, _disagreeing(len(mesh.faces), pairs, opposed))
     piece = connected_components(_graph(pairs, len(faces)), directed=False)[1]

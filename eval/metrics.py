@@ -112,7 +112,7 @@ def errors_of_predicted(
     true_normals = true.face_normals()[closest.face_ids]
     cosine = np.abs(_dot(true_normals, predicted.face_normals()[samples.face_ids]))
     errors = PointErrors(samples.points, _signed(true_normals, samples.points - closest.points), cosine)
-    return errors.where(region_mask[closest.face_ids] & ~_on_border(true, closest))
+    return errors.where(region_mask[closest.face_ids] & ~on_border(true, closest))
 
 
 def per_vertex_error(mesh: Mesh, other: Mesh) -> Float[np.ndarray, " vertices"]:
@@ -156,7 +156,7 @@ def _signed(true_normals: np.ndarray, true_to_predicted: np.ndarray) -> np.ndarr
     return side * np.linalg.norm(true_to_predicted, axis=1)
 
 
-def _on_border(mesh: Mesh, at: SurfacePoints) -> Bool[np.ndarray, " points"]:
+def on_border(mesh: Mesh, at: SurfacePoints) -> Bool[np.ndarray, " points"]:
     """Whether points of a mesh lie on its open border: on an edge of one triangle only, or an end of such an edge."""
     edges = np.sort(mesh.faces[:, [[1, 2], [2, 0], [0, 1]]], axis=2).reshape(-1, 2).astype(np.int64)
     _, index, uses = np.unique(edges @ [len(mesh.vertices), 1], return_inverse=True, return_counts=True)

@@ -61,11 +61,13 @@ class DistanceScene:
 
     def signed_distance(self, points: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch"]:
         """Distance to the surface, negative inside. The mesh must be closed."""
-        return self._scene.compute_signed_distance(_query(points), nsamples=3).numpy().astype(np.float64)
+        distance = self._scene.compute_signed_distance(_query(points.reshape(-1, 3)), nsamples=3)
+        return distance.numpy().astype(np.float64).reshape(points.shape[:-1])
 
     def distance(self, points: Float[np.ndarray, "*batch 3"]) -> Float[np.ndarray, "*batch"]:
         """Unsigned distance to the surface, which may be open."""
-        return self._scene.compute_distance(_query(points)).numpy().astype(np.float64)
+        distance = self._scene.compute_distance(_query(points.reshape(-1, 3)))
+        return distance.numpy().astype(np.float64).reshape(points.shape[:-1])
 
     def closest(self, points: Float[np.ndarray, "points 3"]) -> SurfacePoints:
         """The closest surface point of each query."""

@@ -54,7 +54,9 @@ def sample_band(
     for axis in range(3):
         values = _refine(values, axis, coarsening)
     fine_axes = [low[axis] + spacing * np.arange(size) for axis, size in enumerate(values.shape)]
-    near = np.argwhere(np.abs(values) < np.sqrt(3) * wide + 2 * spacing)
+    # Where weights w of the eight corners interpolate, a 1-Lipschitz function errs by at most the root of the corners'
+    # weighted squared distances, which is largest, half the cell's diagonal, in its middle.
+    near = np.argwhere(np.abs(values) < np.sqrt(3) / 2 * wide + 2 * spacing)
     points = np.stack([fine_axes[axis][near[:, axis]] for axis in range(3)], -1)
     values[tuple(near.T)] = distance(points)
     return Grid(values, np.asarray(low, dtype=np.float64), spacing)

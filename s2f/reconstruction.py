@@ -15,7 +15,7 @@ from data.align import Alignment, align_skull
 from data.cleaning import clean
 from data.fittable_head import FittableHead
 from data.landmarks import ALL_KEYS
-from data.mesh_files import write_mesh
+from data.mesh_files import WRITABLE, write_mesh
 from data.parametric import FittedHead, fit_head
 from data.prior import AnatomyPrior, read_prior
 from data.units import Unit, guess_unit
@@ -23,6 +23,7 @@ from fields.mesh import Mesh, transform_points
 from flame_jax import read_head_model
 from flame_jax.errors import InputError
 from flame_jax.whole_file import whole_file
+from s2f.outputs import check_extension
 from s2f.shipped import PRIOR
 
 NOT_MODELLED = ("ancestry", "age", "sex", "hair", "skin colour and texture", "expression")
@@ -64,6 +65,7 @@ class Face:
             error_mm: Signed error at the face's vertices, for the picture; NaN where it is not scored.
             caption: Of the picture.
         """
+        check_extension(path, WRITABLE)
         credit = self.record["credit"]
         # The picture comes first: it takes longest, and an interrupted run then leaves no mesh without a record.
         if picture:

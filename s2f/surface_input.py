@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Literal
 
-from data.ct_surfaces import BONE_HU, SKIN_HU, bone_surface, skin_surface
+from data.ct_surfaces import BONE_HU, SKIN_HU, bone_surface, open_where_scan_ends, skin_surface
 from data.mesh_files import READABLE, read_mesh
 from data.volume_files import EXTENSIONS, is_volume, read_volume
 from fields.mesh import Mesh
@@ -20,7 +20,7 @@ class SurfaceInput:
     """A surface in its file's frame and unit."""
 
     mesh: Mesh
-    """As read, not cleaned; of a volume in the scanner's physical coordinates (LPS)."""
+    """As read, not cleaned; of a volume in the scanner's physical coordinates (LPS), open where the scan ends."""
     unit: str | None
     """`mm` for a volume; for a mesh what the user said, or None."""
     threshold_hu: float | None
@@ -64,6 +64,8 @@ def read_surface(
     with steps.step(f"finding {tissue}"):
         if tissue == "skin":
             threshold = SKIN_HU if threshold is None else threshold
-            return SurfaceInput(skin_surface(volume, threshold), "mm", threshold)
+            surface = skin_surface(volume, threshold)
+            return SurfaceInput(open_where_scan_ends(surface, volume), "mm", threshold)
         threshold = BONE_HU if threshold is None else threshold
-        return SurfaceInput(bone_surface(volume, threshold), "mm", threshold)
+        surface = bone_surface(volume, threshold)
+        return SurfaceInput(open_where_scan_ends(surface, volume), "mm", threshold)

@@ -29,9 +29,9 @@ class BuildPrior:
     head_model: Annotated[Path, _File]
     """A FLAME-format head model: FLAME's own .pkl of any year, or an .npz."""
     skull_template: Annotated[Path | None, _OptionalFile] = None
-    """A complete skull, jaw closed (mesh, y up, z forward, any unit); the shipped prior's skull if not given."""
+    """A complete skull, jaw closed (mesh, any unit); the shipped prior's skull if not given."""
     skull_landmarks: Annotated[Path | None, _OptionalFile] = None
-    """JSON of all 40 landmarks on that skull, {"n": [x, y, z], …}; found by rule if not given."""
+    """JSON of all 40 landmarks on that skull, {"n": [x, y, z], …}; found by registration if not given."""
     tissue_depth: Annotated[Path | None, _OptionalFile] = None
     """CSV with columns hard, mean_mm, sd_mm; the shipped prior's table if not given."""
     credit: Annotated[str | None, tyro.conf.arg(metavar="TEXT", help_behavior_hint="")] = None
@@ -107,7 +107,7 @@ class BuildPrior:
 
         template = read_mesh(self.skull_template)
         if self.skull_landmarks is None:
-            return template, None
+            return self._with_landmarks(template)
         given = read_landmarks(self.skull_landmarks)
         missing = [key for key in ALL_KEYS if key not in given]
         if missing:
@@ -115,6 +115,33 @@ class BuildPrior:
                 f"{self.skull_landmarks}: has no {', '.join(missing)}; give all {len(ALL_KEYS)}, or no file at all"
             )
         return template, {key: np.array(point) for key, point in given.items()}
+
+    def _with_landmarks(self, template: Mesh) -> tuple[Mesh, dict[str, np.ndarray] | None]:
+        """Landmarks of a template without any: by rule on the skull that the rules were written for (None stands for
+        that), by registration to the shipped prior's skull on every other, which is then turned into the head frame.
+        """
+        from s2f.credits import KNOWN_SOURCES
+        from s2f.provenance import sha256_of
+
+        assert self.skull_template is not None
+        if sha256_of(self.skull_template) in KNOWN_SOURCES:
+            return template, None
+        from data.align import align_skull
+        from data.prior import read_prior
+        from fields.mesh import Mesh
+        from s2f.shipped import PRIOR
+
+        shipped = read_prior(PRIOR)
+        # Templates have no unit: take the skull for as large as the shipped one.
+        size = shipped.skull.diagonal() / template.diagonal()
+        sized = Mesh(template.vertices * size, template.faces)
+        alignment = align_skull(sized, shipped, source=str(self.skull_template))
+        missing = [key for key in alignment.bent_landmarks if key not in alignment.landmarks]
+        if missing:
+            raise InputError(
+                f"{self.skull_template}: no bone at {', '.join(missing)}; give --skull-landmarks, or a whole skull"
+            )
+        return sized.transformed(alignment.T_head_skull), alignment.landmarks
 
     def _credit(self, model_credit: str, shipped: AnatomyPrior | None) -> str:
         from s2f.credits import credit_of_sources
