@@ -44,7 +44,7 @@ def test_help_imports_nothing_heavy(arguments):
         f"except SystemExit as end:\n    sys.exit(end.code or sorted({HEAVY!r} & set(sys.modules)) or 0)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, *arguments], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", program, *arguments], cwd=ROOT, capture_output=True, encoding="utf-8", check=False
     )
     assert done.returncode == 0, done.stderr
     assert "usage: s2f" in done.stdout
