@@ -63,7 +63,7 @@ def bend(template: Template, target: Oriented) -> Bend:
     solution = np.zeros(3 * _NODES + modes)
     result = Bend(nodes, np.zeros((_NODES, 3)), np.zeros(modes))
     for radius in _RADII_MM:
-        moved = template.points + result.at(template)
+        moved = template.points + kernel @ result.node_weights + template.modes @ result.mode_weights
         distance, row = matched_distance(moved, template.normals, target, 2.5 * radius)
         use = distance < 2.5 * radius
         normal = target.normals[row[use]]

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
+from scipy.spatial.transform import Rotation
 
 from data.align import Alignment
 from data.fittable_head import FittableHead
@@ -151,7 +152,7 @@ def posed_mesh(model: HeadModel, x: Float[np.ndarray, " parameters"]) -> Mesh:
     """The head for a parameter vector: coefficients, then turn and move in their standard deviations."""
     identities = model.shapedirs.shape[2]
     vertices = model.v_template + model.shapedirs @ x[:identities]
-    turn = np.asarray(axis_angle_to_matrix(x[identities : identities + 3] * _TURN_SD_RAD), dtype=np.float64)
+    turn = Rotation.from_rotvec(x[identities : identities + 3] * _TURN_SD_RAD).as_matrix()
     return Mesh(vertices.astype(np.float64) @ turn.T + x[identities + 3 :] * _MOVE_SD_MM, model.faces)
 
 
