@@ -102,7 +102,7 @@ def align_skull(skull_mm: Mesh, prior: AnatomyPrior, *, source: str, force: bool
     if not force and likeness < _LIKENESS:
         raise InputError(
             f"{source}: does not look like a skull ({100 * likeness:.0f} % of a facial skeleton found); "
-            "check the file, or use --force"
+            "check the file and its unit, or use --force"
         )
     # Everything from here on in the template's frame and size; lengths differ from mm by the scale only.
     to_template = np.linalg.inv(placed.T_target_template)

@@ -93,6 +93,9 @@ def find_jaw(mandible: Oriented, target: Oriented, landmarks: Mapping[str, np.nd
     upper, lower = landmarks["pr"], landmarks["id"]
     opening = float(np.linalg.norm(transform_points(best, lower) - upper) - np.linalg.norm(lower - upper))
     slid = np.linalg.norm(transform_points(best, hinge) - hinge)
-    present = bool((distance < _MATCHED_MM).mean() > _PRESENT_SHARE and slid < 25.0)
+    # One side suffices: half a skull has half a mandible.
+    left = mandible.points[:, 0] > 0
+    shares = [(distance[side] < _MATCHED_MM).mean() for side in (left, ~left)]
+    present = bool(max(shares) > _PRESENT_SHARE and slid < 25.0)
     is_open = present and opening > _OPEN_MM
     return Jaw(best if is_open else np.eye(4), opening if is_open else 0.0, present)
