@@ -46,6 +46,8 @@ COARSE_VERTICES = 20_000
 """A head of at most so many vertices is rounded for drawing."""
 NECK_MM = 26.0
 """The neck fades out this far below the skull: head models are cut there anyhow."""
+_CHIN_Y_MM = -85.0
+"""Height of menton on the prior's skull: a skull without mandible still gets a face with a chin."""
 NECK_FADE_MM = 12.0
 
 VIEWS: tuple[tuple[str, View], ...] = (("front", FRONT), ("three-quarter", THREE_QUARTER), ("left side", SIDE))
@@ -115,7 +117,7 @@ def face_picture(
     if error_mm is not None and finer_error is not None:
         scale = error_scale(error_mm)
         rows.append((error_name, [face_layer.restyled(vertex_colours=scale.colours(finer_error), relief=0.6)]))
-    floor = float(skull.vertices[:, 1].min()) - NECK_MM
+    floor = min(float(skull.vertices[:, 1].min()), _CHIN_Y_MM) - NECK_MM
     meshes = [layer.mesh for _, layers in rows for layer in layers]
     frames = _frames(meshes, floor)
     strips = [_strip([_fade_neck(render_frame(layers, frame), frame, floor) for frame in frames]) for _, layers in rows]
