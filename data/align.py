@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float
 
 from data.jaw import Jaw, find_jaw, mandible_mask
 from data.landmarks import MANDIBULAR, abbreviation_of
+from data.likeness import facial, require_skull, to_bone
 from data.nonrigid import Bend, Template, bend
 from data.prior import AnatomyPrior
 from data.registration import Oriented, matched_distance, refine, register
@@ -29,9 +30,6 @@ _LANDMARK_REACH_MM = 4.0
 _TURN_VERTICES = 120
 """Vertices around a control that tell how its surroundings turned."""
 _ON_BONE_MM = 2.0
-_LIKENESS = 0.22
-"""A mesh is no skull when less of the placed, not yet bent template's facial skeleton than this has a surface within
-3 mm: measured 0.06-0.12 for spheres and boxes, 0.41 for the coarse CT at hand, 0.68-0.86 for sampled skulls."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,12 +96,8 @@ def align_skull(skull_mm: Mesh, prior: AnatomyPrior, *, source: str, force: bool
     skull_head = skull_mm.transformed(rigid)
     landmarks = prior.landmark_points()
     at_size = {key: placed.scale * point for key, point in landmarks.items()}
-    likeness = _likeness(prior.skull.transformed(scaling), at_size, skull_head)
-    if not force and likeness < _LIKENESS:
-        raise InputError(
-            f"{source}: does not look like a skull ({100 * likeness:.0f} % of a facial skeleton found); "
-            "check the file and its unit, or use --force"
-        )
+    if not force:
+        require_skull(prior.skull.transformed(scaling), at_size, skull_head, source=source)
     # Everything from here on in the template's frame and size; lengths differ from mm by the scale only.
     to_template = np.linalg.inv(placed.T_target_template)
     there = target.moved(to_template)
@@ -115,9 +109,9 @@ def align_skull(skull_mm: Mesh, prior: AnatomyPrior, *, source: str, force: bool
     bent_head = bent.transformed(scaling)
     outer = prepared.surface.on(bent_head)
     outer_normals = bent_head.face_normals()[prepared.surface.face_ids]
-    gap, facing = _to_bone(skull_head, outer, outer_normals)
+    gap, facing = to_bone(skull_head, outer, outer_normals)
     on_bone = (gap < _ON_BONE_MM) & (facing > 0.3)
-    in_face = _facial(outer, outer_normals, marks := prior.landmark_points(bent_head))
+    in_face = facial(outer, outer_normals, marks := prior.landmark_points(bent_head))
     found = _on_bone(marks, bent_head, prior, skull_head)
     if not jaw.present:
         found = {key: point for key, point in found.items() if abbreviation_of(key) not in MANDIBULAR}
@@ -234,38 +228,14 @@ def _bent(prepared: _Prepared, prior: AnatomyPrior, jaw: Jaw, target: Oriented) 
     return bend(few, target), whole
 
 
-def _likeness(template: Mesh, landmarks: dict[str, np.ndarray], skull: Mesh) -> float:
-    """Share of a placed template's facial skeleton, lower jaw apart, that has bone facing its way within 3 mm."""
-    points = sample_surface(template, 12_000, seed=2)
-    normals = template.face_normals()[points.face_ids]
-    face = _facial(points.points, normals, landmarks)
-    gap, facing = _to_bone(skull, points.points[face], normals[face])
-    return float(((gap < 3.0) & (facing > 0.3)).mean())
-
-
-def _facial(points: np.ndarray, normals: np.ndarray, landmarks: dict[str, np.ndarray]) -> np.ndarray:
-    """Which surface points belong to the facial skeleton above the lower jaw and look forward."""
-    top, bottom = landmarks["mso_l"][1] + 8, landmarks["pr"][1] - 4
-    height, front = points[:, 1], points[:, 2] > landmarks["zy_l"][2]
-    return front & (height < top) & (height > bottom) & (normals[:, 2] > 0.2)
-
-
 def _on_bone(marks: dict[str, np.ndarray], bent: Mesh, prior: AnatomyPrior, skull: Mesh) -> dict[str, np.ndarray]:
     """Each landmark moved to the nearest bone that faces its way; those without any are dropped."""
     points = np.stack(list(marks.values()))
     normals = bent.face_normals()[prior.landmarks.face_ids]
-    gap, facing = _to_bone(skull, points, normals)
+    gap, facing = to_bone(skull, points, normals)
     near = DistanceScene(skull).closest(points).points
     kept = (gap < _LANDMARK_REACH_MM) & (facing > 0.0)
     return {key: near[row] for row, key in enumerate(marks) if kept[row]}
-
-
-def _to_bone(skull: Mesh, points: np.ndarray, normals: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Distance to the nearest bone, and the cosine between its normal and the given one."""
-    near = DistanceScene(skull).closest(points)
-    return np.linalg.norm(near.points - points, axis=1), np.einsum(
-        "pd,pd->p", skull.face_normals()[near.face_ids], normals
-    )
 
 
 def _turned_directions(prior: AnatomyPrior, bent: Mesh) -> dict[str, np.ndarray]:

@@ -119,6 +119,12 @@ def test_what_is_no_skull_is_refused():
         align_skull(sphere(), shipped_prior(), source="thing.obj")
 
 
+def test_a_head_with_its_skin_on_is_no_skull():
+    # Its brow and cheeks lie over a skull's well enough; what it lacks is orbits.
+    with pytest.raises(InputError, match=r"head\.obj: does not look like a skull .*orbits.*--force"):
+        align_skull(shipped_prior().head_mesh(), shipped_prior(), source="head.obj")
+
+
 def test_what_is_no_skull_is_accepted_by_force():
     # That a box is refused without is tested with the command.
     found = align_skull(box(), shipped_prior(), source="thing.obj", force=True)
