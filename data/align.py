@@ -133,7 +133,7 @@ def align_skull(skull_mm: Mesh, prior: AnatomyPrior, *, source: str, force: bool
 
 
 @functools.lru_cache(maxsize=2)
-def _prepared_by_id(key: int, holder: _Holder) -> _Prepared:
+def _prepared(holder: _Holder) -> _Prepared:
     prior = holder.prior
     skull, landmarks = prior.skull, prior.landmark_points()
     is_jaw = mandible_mask(skull, landmarks)
@@ -165,7 +165,7 @@ class _Holder:
 
 
 def _prepare(prior: AnatomyPrior) -> _Prepared:
-    return _prepared_by_id(id(prior), _Holder(prior))
+    return _prepared(_Holder(prior))
 
 
 def _skull_modes(prior: AnatomyPrior) -> np.ndarray:

@@ -47,9 +47,8 @@ def make_demo(reconstructor: Reconstructor) -> tuple[Mesh, Mesh, dict[str, Any]]
     return skull.transformed(transform), face.transformed(transform), about
 
 
-def run_demo(out: Path, overwrite: bool, console: Console) -> Face:
+def run_demo(out: Path, console: Console) -> Face:
     """Make the case, reconstruct it, and write skull, true face, face, record and picture into a folder."""
-    del overwrite  # the command has refused or allowed it already
     with console.status("loading the anatomy prior"):
         reconstructor = load()
         skull, true_face, about = make_demo(reconstructor)

@@ -34,5 +34,5 @@ class Demo:
         from s2f.demo import run_demo
 
         use_compilation_cache()
-        run_demo(self.out, self.overwrite, Console())
+        run_demo(self.out, Console())
         return 0

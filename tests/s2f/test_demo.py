@@ -62,7 +62,7 @@ def test_the_bone_lies_under_the_skin(made):
 
 def test_the_demo_writes_face_record_and_picture(tmp_path):
     shown = io.StringIO()
-    face = run_demo(tmp_path, True, Console(file=shown, width=200))
+    face = run_demo(tmp_path, Console(file=shown, width=200))
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {"face.obj", "face.json", "face.png", "skull.ply", "true_face.ply"}
     assert "face.obj" in shown.getvalue()
