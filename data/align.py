@@ -30,6 +30,7 @@ _LANDMARK_REACH_MM = 4.0
 _TURN_VERTICES = 120
 """Vertices around a control that tell how its surroundings turned."""
 _ON_BONE_MM = 2.0
+"""Nearer than this, a point of the bent template has bone under it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +59,7 @@ class Alignment:
     face_misfit_mm: float
     """Median distance from the bent template's facial skeleton to the bone."""
     face_covered: float
-    """Share of the template's facial skeleton with bone within 3 mm."""
+    """Share of the bent template's facial skeleton with bone within `_ON_BONE_MM`."""
     warnings: tuple[str, ...]
 
 
@@ -90,7 +91,8 @@ def align_skull(skull_mm: Mesh, prior: AnatomyPrior, *, source: str, force: bool
         )
     first = register(prepared.exposed, target)
     placed = refine(prepared.cranium, target, first.T_target_template)
-    rigid = placed.scale * np.linalg.inv(placed.T_target_template)  # undo the scale about the origin between the poria
+    to_template = np.linalg.inv(placed.T_target_template)
+    rigid = placed.scale * to_template  # undo the scale about the origin between the poria
     rigid[3] = [0, 0, 0, 1]
     scaling = np.diag([placed.scale] * 3 + [1.0])
     skull_head = skull_mm.transformed(rigid)
@@ -99,14 +101,10 @@ def align_skull(skull_mm: Mesh, prior: AnatomyPrior, *, source: str, force: bool
     if not force:
         require_skull(prior.skull.transformed(scaling), at_size, skull_head, source=source)
     # Everything from here on in the template's frame and size; lengths differ from mm by the scale only.
-    to_template = np.linalg.inv(placed.T_target_template)
     there = target.moved(to_template)
     jaw = find_jaw(prepared.mandible, there, landmarks)
     field, template = _bent(prepared, prior, jaw, there)
-    vertices = _moved_jaw(prior.skull.vertices, prepared.is_jaw, jaw) + field.at(template)
-    bent = Mesh(vertices, prior.skull.faces)
-
-    bent_head = bent.transformed(scaling)
+    bent_head = Mesh(template.points + field.at(template), prior.skull.faces).transformed(scaling)
     outer = prepared.surface.on(bent_head)
     outer_normals = bent_head.face_normals()[prepared.surface.face_ids]
     gap, facing = to_bone(skull_head, outer, outer_normals)
