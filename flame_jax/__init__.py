@@ -7,46 +7,88 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from flame_jax.errors import InputError
+    from flame_jax.flame import Flame, Posed, Shaped
+    from flame_jax.landmark_embedding import (
+        IBUG_GROUPS,
+        ContourEmbedding,
+        LandmarkEmbedding,
+        LandmarkEmbeddings,
+        turn_of,
+    )
+    from flame_jax.landmark_file import read_landmark_embeddings, write_landmark_embeddings
     from flame_jax.least_squares import Outcome, Solution, levenberg_marquardt
-    from flame_jax.model import HeadModel, IdentityBasis, shape_points, shape_vertices, surface_basis, vertex_basis
+    from flame_jax.model import HeadModel, IdentityBasis, surface_basis
     from flame_jax.model_file import read_head_model, write_head_model
+    from flame_jax.parameters import Parameters, similarity
     from flame_jax.robust import geman_mcclure, huber
-    from flame_jax.rotations import axis_angle_to_matrix
+    from flame_jax.rotations import (
+        axis_angle_to_matrix,
+        matrix_to_axis_angle,
+        matrix_to_six,
+        rotation_matrix,
+        six_to_matrix,
+    )
 
 _HOMES = {
+    "ContourEmbedding": "landmark_embedding",
+    "Flame": "flame",
     "HeadModel": "model",
+    "IBUG_GROUPS": "landmark_embedding",
     "IdentityBasis": "model",
     "InputError": "errors",
+    "LandmarkEmbedding": "landmark_embedding",
+    "LandmarkEmbeddings": "landmark_embedding",
     "Outcome": "least_squares",
+    "Parameters": "parameters",
+    "Posed": "flame",
+    "Shaped": "flame",
     "Solution": "least_squares",
     "axis_angle_to_matrix": "rotations",
     "geman_mcclure": "robust",
     "huber": "robust",
     "levenberg_marquardt": "least_squares",
+    "matrix_to_axis_angle": "rotations",
+    "matrix_to_six": "rotations",
     "read_head_model": "model_file",
-    "shape_points": "model",
-    "shape_vertices": "model",
+    "read_landmark_embeddings": "landmark_file",
+    "rotation_matrix": "rotations",
+    "similarity": "parameters",
+    "six_to_matrix": "rotations",
     "surface_basis": "model",
-    "vertex_basis": "model",
+    "turn_of": "landmark_embedding",
     "write_head_model": "model_file",
+    "write_landmark_embeddings": "landmark_file",
 }
 
 __all__ = [
+    "IBUG_GROUPS",
+    "ContourEmbedding",
+    "Flame",
     "HeadModel",
     "IdentityBasis",
     "InputError",
+    "LandmarkEmbedding",
+    "LandmarkEmbeddings",
     "Outcome",
+    "Parameters",
+    "Posed",
+    "Shaped",
     "Solution",
     "axis_angle_to_matrix",
     "geman_mcclure",
     "huber",
     "levenberg_marquardt",
+    "matrix_to_axis_angle",
+    "matrix_to_six",
     "read_head_model",
-    "shape_points",
-    "shape_vertices",
+    "read_landmark_embeddings",
+    "rotation_matrix",
+    "similarity",
+    "six_to_matrix",
     "surface_basis",
-    "vertex_basis",
+    "turn_of",
     "write_head_model",
+    "write_landmark_embeddings",
 ]
 
 

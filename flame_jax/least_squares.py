@@ -62,11 +62,20 @@ class Solution:
     direction that the residuals do not determine has a variance of the inverse machine precision. None if not asked."""
 
 
+class NormalEquations(NamedTuple):
+    """A sum of squares at a point, as a Gauss-Newton step needs it; equations of several terms add up."""
+
+    cost: Float[jax.Array, "*batch"]
+    """Half the sum of squared residuals, |r|^2 / 2."""
+    gradient: Float[jax.Array, "*batch parameters"]
+    """J^T r."""
+    hessian: Float[jax.Array, "*batch parameters parameters"]
+    """J^T J."""
+
+
 class _State(NamedTuple):
     x: jax.Array
-    residual: jax.Array
-    jacobian: jax.Array
-    cost: jax.Array
+    at: NormalEquations
     scaling: jax.Array
     damping: jax.Array
     growth: jax.Array
@@ -79,6 +88,15 @@ class _Tolerances(NamedTuple):
     gradient: jax.Array
     step: jax.Array
     cost: jax.Array
+
+
+def normal_equations(
+    residual: Float[jax.Array, " residuals"], jacobian: Float[jax.Array, "residuals parameters"]
+) -> NormalEquations:
+    """The normal equations of a vector of residuals and its derivatives."""
+    return NormalEquations(
+        0.5 * _product(residual, residual), _product(jacobian.T, residual), _product(jacobian.T, jacobian)
+    )
 
 
 @functools.partial(jax.jit, static_argnames=("residual_fn", "jacobian_fn", "with_covariance"))
@@ -113,6 +131,40 @@ def levenberg_marquardt(
     Returns:
         The best parameters, with an `Outcome` that says how good they are. Nothing is raised for a failed solve.
     """
+
+    def equations(x: jax.Array) -> NormalEquations:
+        def residual_at(x: jax.Array) -> jax.Array:
+            return jnp.ravel(residual_fn(x, *args)).astype(x.dtype)
+
+        jacobian = jax.jacfwd(residual_at)(x) if jacobian_fn is None else jacobian_fn(x, *args)
+        return normal_equations(residual_at(x), jacobian.reshape(-1, x.size).astype(x.dtype))
+
+    return minimise(
+        equations,
+        x0,
+        max_iterations=max_iterations,
+        gradient_tolerance=gradient_tolerance,
+        step_tolerance=step_tolerance,
+        cost_tolerance=cost_tolerance,
+        with_covariance=with_covariance,
+    )
+
+
+def minimise(
+    equations: Callable[[jax.Array], NormalEquations],
+    x0: Float[jax.Array | np.ndarray, " parameters"],
+    *,
+    max_iterations: int | jax.Array = 50,
+    gradient_tolerance: float | jax.Array | None = None,
+    step_tolerance: float | jax.Array | None = None,
+    cost_tolerance: float | jax.Array | None = None,
+    with_covariance: bool = False,
+) -> Solution:
+    """`levenberg_marquardt` for a caller that has the normal equations at a parameter vector; to be called under `jit`.
+
+    Whoever has many residuals of few kinds need never hold all of their derivatives at once, nor search for closest
+    points once for the residuals and again for the derivatives.
+    """
     start = jnp.asarray(x0)
     start = start.astype(jnp.promote_types(start.dtype, jnp.float32))
     precision = float(jnp.finfo(start.dtype).eps)
@@ -125,66 +177,41 @@ def levenberg_marquardt(
         tolerance(step_tolerance, precision ** (2 / 3)),
         tolerance(cost_tolerance, 10 * precision),
     )
-
-    def residual_at(x: jax.Array) -> jax.Array:
-        return jnp.ravel(residual_fn(x, *args)).astype(x.dtype)
-
-    def jacobian_at(x: jax.Array) -> jax.Array:
-        if jacobian_fn is None:
-            return jax.jacfwd(residual_at)(x)
-        return jacobian_fn(x, *args).reshape(-1, x.size).astype(x.dtype)
-
-    def body(state: _State) -> _State:
-        return _iterate(state, residual_at, jacobian_at, tolerances)
-
     final = jax.lax.while_loop(
         lambda state: (state.code == _RUNNING) & (state.iterations < max_iterations),
-        body,
-        _first_state(start, residual_at, jacobian_at, tolerances),
+        lambda state: _iterate(state, equations, tolerances),
+        _first_state(start, equations, tolerances),
     )
     code = jnp.where(final.code == _RUNNING, jnp.int32(Outcome.MAX_ITERATIONS), final.code)
-    covariance = _covariance(final.jacobian) if with_covariance else None
-    return Solution(final.x, final.cost, code, final.iterations, covariance)
+    covariance = _covariance(final.at.hessian) if with_covariance else None
+    return Solution(final.x, final.at.cost, code, final.iterations, covariance)
 
 
-def _first_state(
-    x: jax.Array,
-    residual_at: Callable[[jax.Array], jax.Array],
-    jacobian_at: Callable[[jax.Array], jax.Array],
-    tolerances: _Tolerances,
-) -> _State:
-    residual, jacobian = residual_at(x), jacobian_at(x)
-    scaling = jnp.sum(jacobian**2, axis=0)
+def _first_state(x: jax.Array, equations: Callable[[jax.Array], NormalEquations], tolerances: _Tolerances) -> _State:
+    at = equations(x)
     one = jnp.ones((), x.dtype)
-    cost = _half_square(residual)
     # Residuals that fall to rounding errors of the first ones are zero: there is nothing left to decrease.
     limits = jnp.finfo(x.dtype)
-    negligible = jnp.maximum(cost * limits.eps**2, limits.tiny)
-    code = _code_at(residual, jacobian, cost, negligible, tolerances)
+    negligible = jnp.maximum(at.cost * limits.eps**2, limits.tiny)
+    code = _code_at(at, negligible, tolerances)
     zero = jnp.zeros((), jnp.int32)
-    return _State(x, residual, jacobian, cost, scaling, _FIRST_DAMPING * one, 2 * one, zero, code, negligible)
+    return _State(x, at, jnp.diagonal(at.hessian), _FIRST_DAMPING * one, 2 * one, zero, code, negligible)
 
 
-def _iterate(
-    state: _State,
-    residual_at: Callable[[jax.Array], jax.Array],
-    jacobian_at: Callable[[jax.Array], jax.Array],
-    tolerances: _Tolerances,
-) -> _State:
+def _iterate(state: _State, equations: Callable[[jax.Array], NormalEquations], tolerances: _Tolerances) -> _State:
     # All in scaled parameters, where D is the identity; a parameter without effect keeps its scale.
     scale = jnp.sqrt(jnp.where(state.scaling > 0, state.scaling, jnp.ones_like(state.scaling)))
-    jacobian = state.jacobian / scale[None, :]
-    gradient = _product(jacobian.T, state.residual)
-    normal = _product(jacobian.T, jacobian) + state.damping * jnp.eye(scale.size, dtype=scale.dtype)
+    gradient = state.at.gradient / scale
+    normal = state.at.hessian / (scale[:, None] * scale[None, :])
+    normal = normal + state.damping * jnp.eye(scale.size, dtype=scale.dtype)
     scaled_step = -jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(normal), gradient)
 
     trial = state.x + scaled_step / scale
-    trial_residual = residual_at(trial)
-    trial_cost = _half_square(trial_residual)
-    actual = state.cost - trial_cost
+    there = equations(trial)
+    actual = state.at.cost - there.cost
     predicted = 0.5 * _product(scaled_step, state.damping * scaled_step - gradient)
     # A failed factorisation or residual gives numbers that are not finite: a rejected step, as in any other case.
-    usable = jnp.isfinite(trial_cost) & jnp.isfinite(predicted) & (predicted > 0)
+    usable = jnp.isfinite(there.cost) & jnp.isfinite(predicted) & (predicted > 0)
     accepted = usable & (actual > 0)
     gain = jnp.where(accepted, actual / jnp.where(usable, predicted, 1), 0)
 
@@ -193,49 +220,38 @@ def _iterate(
     damping = jnp.where(accepted, eased, state.damping * state.growth)
     growth = jnp.where(accepted, jnp.full_like(state.growth, 2), state.growth * 2)
 
-    new_jacobian = jax.lax.cond(accepted, jacobian_at, lambda _: state.jacobian, trial)
     x = jnp.where(accepted, trial, state.x)
-    residual = jnp.where(accepted, trial_residual, state.residual)
-    cost = jnp.where(accepted, trial_cost, state.cost)
-    scaling = jnp.maximum(state.scaling, jnp.sum(new_jacobian**2, axis=0))
+    at = jax.tree.map(lambda new, old: jnp.where(accepted, new, old), there, state.at)
+    scaling = jnp.maximum(state.scaling, jnp.diagonal(at.hessian))
 
-    threshold = tolerances.cost * state.cost
+    threshold = tolerances.cost * state.at.cost
     small_gain = usable & (jnp.abs(actual) <= threshold) & (predicted <= threshold)
     small_step = jnp.linalg.norm(scaled_step) <= tolerances.step * jnp.linalg.norm(scale * state.x)
     # A step is also small when it is damped to nothing, which is no sign of a minimum.
     free = state.damping <= 1
-    code = _code_at(residual, new_jacobian, cost, state.negligible, tolerances)
+    code = _code_at(at, state.negligible, tolerances)
     code = jnp.where((code == _RUNNING) & (small_gain | (small_step & free)), jnp.int32(Outcome.CONVERGED), code)
     hopeless = ~accepted & ((small_step & ~free) | ~jnp.isfinite(damping))
     code = jnp.where((code == _RUNNING) & hopeless, jnp.int32(Outcome.STALLED), code)
-    iterations = state.iterations + 1
-    return _State(x, residual, new_jacobian, cost, scaling, damping, growth, iterations, code, state.negligible)
+    return _State(x, at, scaling, damping, growth, state.iterations + 1, code, state.negligible)
 
 
-def _code_at(
-    residual: jax.Array, jacobian: jax.Array, cost: jax.Array, negligible: jax.Array, tolerances: _Tolerances
-) -> jax.Array:
-    columns = jnp.linalg.norm(jacobian, axis=0)
-    gradient = jnp.abs(_product(jacobian.T, residual))
-    flat = jnp.all(gradient <= tolerances.gradient * columns * jnp.linalg.norm(residual))
-    converged = flat | (cost <= negligible)
-    finite = jnp.isfinite(cost) & jnp.all(jnp.isfinite(jacobian))
+def _code_at(at: NormalEquations, negligible: jax.Array, tolerances: _Tolerances) -> jax.Array:
+    columns = jnp.sqrt(jnp.diagonal(at.hessian))
+    flat = jnp.all(jnp.abs(at.gradient) <= tolerances.gradient * columns * jnp.sqrt(2 * at.cost))
+    converged = flat | (at.cost <= negligible)
+    finite = jnp.isfinite(at.cost) & jnp.all(jnp.isfinite(at.hessian))
     code = jnp.where(converged, jnp.int32(Outcome.CONVERGED), jnp.int32(_RUNNING))
     return jnp.where(finite, code, jnp.int32(Outcome.NOT_FINITE))
 
 
-def _covariance(jacobian: jax.Array) -> jax.Array:
-    columns = jnp.linalg.norm(jacobian, axis=0)
+def _covariance(hessian: jax.Array) -> jax.Array:
+    columns = jnp.sqrt(jnp.diagonal(hessian))
     scale = jnp.where(columns > 0, columns, jnp.ones_like(columns))
-    scaled = jacobian / scale[None, :]
-    values, vectors = jnp.linalg.eigh(_product(scaled.T, scaled))
+    values, vectors = jnp.linalg.eigh(hessian / (scale[:, None] * scale[None, :]))
     # Directions that the residuals leave open get a huge variance, never a zero one as by a pseudo-inverse.
     values = jnp.maximum(values, jnp.finfo(values.dtype).eps)
     return _product(vectors / values[None, :], vectors.T) / (scale[:, None] * scale[None, :])
-
-
-def _half_square(residual: jax.Array) -> jax.Array:
-    return 0.5 * _product(residual, residual)
 
 
 def _product(a: jax.Array, b: jax.Array) -> jax.Array:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
@@ -56,6 +55,14 @@ class HeadModel:
     """Triangle of each landmark."""
     lmk_b_coords: Float[np.ndarray, "landmarks 3"] | None = None
     """Barycentric coordinates of each landmark in its triangle."""
+    landmark_indices: Int[np.ndarray, " landmarks"] | None = None
+    """Which point of its detector each landmark is, for example of MediaPipe's 468."""
+    expression_names: tuple[str, ...] = ()
+    """What each expression is called; empty when they have no names, as FLAME's."""
+    materials: Int[np.ndarray, " faces"] | None = None
+    """Material of each triangle, for example skin or teeth, as a number in `material_names`."""
+    material_names: tuple[str, ...] = ()
+    """What each material is called."""
     uv: Float[np.ndarray, "uvs 2"] | None = None
     """Texture coordinates."""
     uv_faces: Int[np.ndarray, "faces 3"] | None = None
@@ -101,7 +108,7 @@ class HeadModel:
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)
 class IdentityBasis:
-    """Points that are linear in the identity coefficients: a head's vertices, some of them, or points on its surface.
+    """Points that are linear in the identity coefficients, such as points on a head's surface.
 
     A pytree, so it is passed to a jitted function as an argument instead of being baked into it.
     """
@@ -110,13 +117,6 @@ class IdentityBasis:
     """Positions at coefficients zero."""
     components: Float[Array, "points 3 identities"]
     """Displacement per unit of each coefficient."""
-
-
-def vertex_basis(model: HeadModel, vertex_ids: Int[np.ndarray, " points"] | None = None) -> IdentityBasis:
-    """The vertices of a model, or those with the given ids, as points linear in the coefficients; the model's unit."""
-    if vertex_ids is None:
-        return IdentityBasis(model.v_template, model.shapedirs)
-    return IdentityBasis(model.v_template[vertex_ids], model.shapedirs[vertex_ids])
 
 
 def surface_basis(
@@ -135,42 +135,3 @@ def surface_basis(
         np.einsum("pc,pcd->pd", weights, model.v_template[corners]),
         np.einsum("pc,pcdk->pdk", weights, model.shapedirs[corners]),
     )
-
-
-def shape_points(basis: IdentityBasis, betas: Float[Array, "*batch identities"]) -> Float[jax.Array, "*batch points 3"]:
-    """The points of a head with identity coefficients `betas`; traceable by jax, any leading batch dimensions."""
-    return _displaced(jnp.asarray(basis.mean), basis.components, betas)
-
-
-def shape_vertices(
-    model: HeadModel,
-    betas: Float[Array, "*batch identities"],
-    expression: Float[Array, "*batch expressions"] | None = None,
-) -> Float[jax.Array, "*batch vertices 3"]:
-    """The vertices of a head before posing; traceable by jax, any leading batch dimensions.
-
-    The model becomes a constant of a jitted caller; a large one had better pass a `vertex_basis` to `shape_points`.
-
-    Args:
-        model: The head model; the result is in its unit.
-        betas: Identity coefficients.
-        expression: Expression coefficients; None for the neutral face.
-
-    Raises:
-        InputError: An expression is asked of a model without any.
-    """
-    vertices = shape_points(vertex_basis(model), betas)
-    if expression is None:
-        return vertices
-    if model.exprdirs is None:
-        raise InputError(
-            f"head model {model.name!r} has no expressions, only identity; use FLAME's file of 300 + 100 components"
-        )
-    return _displaced(vertices, model.exprdirs, expression)
-
-
-def _displaced(points: jax.Array, components: Array, coefficients: Array) -> jax.Array:
-    # Full precision, because accelerators multiply in fewer bits by default and would lose tenths of a millimetre.
-    moved = jnp.einsum("pdk,...k->...pd", components, coefficients, precision=jax.lax.Precision.HIGHEST)
-    shape = jnp.broadcast_shapes(points.shape, moved.shape)
-    return jnp.broadcast_to(points, shape) + jnp.broadcast_to(moved, shape)

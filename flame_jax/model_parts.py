@@ -31,6 +31,7 @@ def check_parts(parts: Mapping[str, Any]) -> None:
     _check_indices(parts, "faces", vertices)
     _check_indices(parts, "lmk_face_idx", faces)
     _check_indices(parts, "uv_faces", uvs)
+    _check_names(parts)
     parents = parts.get("kintree_parents")
     if parents is not None and not _is_ordered_tree(parents):
         raise ValueError("kintree_parents is no tree with parents before their children")
@@ -54,6 +55,8 @@ def _shapes(parts: Mapping[str, Any]) -> dict[str, tuple[int | None, ...]]:
         "lbs_weights": (vertices, joints),
         "lmk_face_idx": (landmarks,),
         "lmk_b_coords": (landmarks, 3),
+        "landmark_indices": (landmarks,),
+        "materials": (faces,),
         "uv": (None, 2),
         "uv_faces": (faces, 3),
     }
@@ -67,6 +70,13 @@ def _length(parts: Mapping[str, Any], key: str) -> int | None:
 def _is_ordered_tree(parents: np.ndarray) -> bool:
     others = parents[1:]
     return len(parents) > 0 and parents[0] == -1 and bool(((others >= 0) & (others <= np.arange(len(others)))).all())
+
+
+def _check_names(parts: Mapping[str, Any]) -> None:
+    expressions, names = parts.get("exprdirs"), parts.get("expression_names", ())
+    if names and len(names) != (0 if expressions is None else expressions.shape[2]):
+        raise ValueError(f"expression_names has {len(names)} names, which is not one for each expression")
+    _check_indices(parts, "materials", len(parts.get("material_names", ())))
 
 
 def _check_indices(parts: Mapping[str, Any], key: str, count: int) -> None:

@@ -1,17 +1,22 @@
-"""Arrays out of the inert tree of a pickle: numpy arrays, scipy's sparse matrices and chumpy's constants.
+"""Arrays out of the inert tree of a pickle: of numpy, scipy's sparse matrices, torch's tensors, chumpy's constants.
 
-Every array is built here from bytes, shape and number type that were checked first; neither numpy's nor scipy's own
-unpickling takes part, and chumpy, which can no longer be installed, is not needed.
+Every array is built here from bytes, shape and number type that were checked first; no library's own unpickling takes
+part. torch is not needed, nor is chumpy, which can no longer be installed. numpy's own files are read here too, because
+what `.npy` and `.npz` hold of arrays of objects is a pickle.
 """
 
 from __future__ import annotations
 
+import io
 import math
 import re
+import warnings
+import zipfile
+from collections.abc import Container
 
 import numpy as np
 
-from flame_jax.safe_pickle import Made, Name
+from flame_jax.safe_pickle import Made, Name, Reference, naming, read_next_pickle, read_pickle
 
 _NUMPY_MODULES = frozenset(
     ["numpy", "numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric"]
@@ -24,19 +29,27 @@ _SPARSE_MODULES = frozenset(
 _BUILTIN_NAMES = frozenset(["object", "set", "frozenset", "list", "tuple", "dict"])
 _OTHER_NAMES = frozenset(
     [
-        ("_codecs", "encode"),
-        ("copy_reg", "_reconstructor"),
-        ("copyreg", "_reconstructor"),
-        ("copy_reg", "__newobj__"),
-        ("copyreg", "__newobj__"),
-        ("collections", "OrderedDict"),
+        *((module, name) for module in ("copy_reg", "copyreg") for name in ("_reconstructor", "__newobj__")),
+        *(("_codecs", "encode"), ("collections", "OrderedDict")),
+        *(("torch._utils", "_rebuild_tensor_v2"), ("torch.storage", "_load_from_bytes")),
     ]
 )
+_TORCH_STORAGES = {
+    **{"DoubleStorage": "<f8", "FloatStorage": "<f4", "HalfStorage": "<f2", "LongStorage": "<i8", "IntStorage": "<i4"},
+    **{"ShortStorage": "<i2", "CharStorage": "<i1", "ByteStorage": "<u1", "BoolStorage": "|b1"},
+}
+_TORCH_START = (0x1950A86A20F9469CFC6C, 1001)
+"""The first two pickles of the form in which torch wrote every file before its 1.6 and writes a storage in a pickle."""
 _NUMBER_TYPE = re.compile(r"[<>=|]?(b1|[iu][1248]|f[248])")
 _LARGEST_DENSE = 1 << 28
 """Numbers in a sparse matrix written out; FLAME's joint regressor has 5 x 5,023."""
-_DEEPEST = 16
-"""Constants within constants; the models nest two."""
+_LARGEST_LIST = 1 << 22
+"""Numbers in lists of lists; FLAME's contour has 79 x 17 x 3."""
+_LARGEST_MEMBER = 1 << 30
+"""Bytes of one array in an `.npz`; ICT-FaceKit's 100 identities have 16 million, or 128 million as float64."""
+
+_Known = dict[int, np.ndarray | None]
+"""The arrays of nodes by `id`, so that what a pickle repeats is read once; None while one is being read."""
 
 
 def admitted(name: Name) -> bool:
@@ -66,37 +79,106 @@ def dictionary_of(tree: object) -> dict[object, object]:
     raise ValueError("it holds no dictionary of named arrays")
 
 
-def array_of(tree: object, depth: int = 0) -> np.ndarray:
+def array_of(tree: object) -> np.ndarray:
     """The array that a node of the tree describes, sparse ones written out.
 
     Raises:
         ValueError: It describes none, or one whose bytes and shape disagree.
     """
-    if depth > _DEEPEST:
-        raise ValueError("constants nested without end")
-    if isinstance(tree, bool | int | float):
+    return _array(tree, {})
+
+
+def _array(tree: object, known: _Known) -> np.ndarray:
+    if isinstance(tree, np.ndarray | bool | int | float):
         return np.asarray(tree)
-    if isinstance(tree, list | tuple):
-        return _listed(tree)
-    if isinstance(tree, Made):
-        if tree.maker.name in ("_reconstruct", "ndarray"):
-            return _numpy_array(tree)
-        if tree.maker.name == "_frombuffer":
-            raw, number_type, shape, order = tree.arguments
-            return _from_bytes(raw, number_type, shape, order == "F")
-        if tree.maker.name == "scalar":
-            number_type, raw = tree.arguments
-            return _from_bytes(raw, number_type, (), False)
-        if tree.maker.name in _SPARSE_NAMES:
-            return _sparse(tree, depth)
-        if tree.maker.module.split(".")[0] == "chumpy":
-            return _chumpy(tree, depth)
-    raise ValueError(f"not an array but {tree.maker if isinstance(tree, Made) else type(tree).__name__}")
+    if not isinstance(tree, list | tuple | Made):
+        raise ValueError(f"not an array but {type(tree).__name__}")
+    if id(tree) not in known:
+        known[id(tree)] = None
+        known[id(tree)] = _made_array(tree, known) if isinstance(tree, Made) else _listed(tree, known)
+    found = known[id(tree)]
+    if found is None:
+        raise ValueError("an array within itself")
+    return found
 
 
-def _listed(tree: list | tuple) -> np.ndarray:
-    rows = tree if tree and all(isinstance(row, list | tuple) for row in tree) else [tree]
-    if not all(isinstance(item, bool | int | float) for row in rows for item in row):
+def _made_array(tree: Made, known: _Known) -> np.ndarray:
+    if tree.maker.name in ("_reconstruct", "ndarray"):
+        return _numpy_array(tree)
+    if tree.maker.name == "_frombuffer":
+        raw, number_type, shape, order = tree.arguments
+        return _from_bytes(raw, number_type, shape, order == "F")
+    if tree.maker.name == "scalar":
+        number_type, raw = tree.arguments
+        return _from_bytes(raw, number_type, (), False)
+    if tree.maker.name in _SPARSE_NAMES:
+        return _sparse(tree, known)
+    if tree.maker.name == "_rebuild_tensor_v2":
+        return _tensor(tree)
+    if tree.maker.module.split(".")[0] == "chumpy":
+        return _chumpy(tree, known)
+    raise ValueError(f"not an array but {tree.maker}")
+
+
+def tree_of_npy(content: bytes) -> object:
+    """What a `.npy` file holds: an array, or the tree of the one object in it.
+
+    Raises:
+        ValueError: Damaged, or an array of several objects.
+    """
+    stream = io.BytesIO(content)
+    version = np.lib.format.read_magic(stream)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"it is of the unknown .npy version {version}")
+    with warnings.catch_warnings():
+        # numpy warns of headers written by Python 2, as FLAME's were.
+        warnings.simplefilter("ignore")
+        header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+        shape, fortran, dtype = header(stream)
+    if dtype.hasobject:
+        return _only_object(read_pickle(stream.read(), admitted))
+    return _shaped(stream.read(), dtype, shape, fortran)
+
+
+def trees_of_npz(content: bytes, wanted: Container[str]) -> dict[str, object]:
+    """What an `.npz` file holds under the wanted names, each as `tree_of_npy`; the others are not looked at.
+
+    Raises:
+        ValueError: A damaged member; the message begins with its name.
+        zipfile.BadZipFile: A damaged zip file; zipfile raises other types, too.
+    """
+    found: dict[str, object] = {}
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for member in archive.infolist():
+            name = member.filename.removesuffix(".npy")
+            if name not in wanted:
+                continue
+            if member.file_size > _LARGEST_MEMBER:
+                raise ValueError(f"{name}: it would take {member.file_size} bytes")
+            with naming(name):
+                found[name] = tree_of_npy(archive.read(member))
+    return found
+
+
+def _only_object(tree: object) -> object:
+    # numpy pickles the array of shape () around the object, whose content is then a list.
+    if isinstance(tree, Made) and tree.maker.name == "_reconstruct" and isinstance(tree.state, tuple):
+        content = tree.state[-1]
+        if isinstance(content, list) and len(content) == 1:
+            return content[0]
+    raise ValueError("an array of Python objects")
+
+
+def _listed(tree: list | tuple, known: _Known) -> np.ndarray:
+    if any(isinstance(item, list | tuple | Made) for item in tree):
+        rows: list[np.ndarray] = []
+        for item in tree:
+            rows.append(_array(item, known))
+            # Counted on the way: a small pickle can list the same list again and again, on every level.
+            if rows[-1].shape != rows[0].shape or not 0 < len(rows) * rows[0].size <= _LARGEST_LIST:
+                raise ValueError("a list of arrays that are not of one shape, or too long")
+        return np.stack(rows)
+    if not all(isinstance(item, bool | int | float) for item in tree):
         raise ValueError("a list of something else than numbers")
     array = np.asarray(tree)
     if array.dtype.kind not in "biuf":
@@ -113,11 +195,11 @@ def _numpy_array(tree: Made) -> np.ndarray:
 
 
 def _from_bytes(raw: object, number_type: object, shape: object, fortran: bool) -> np.ndarray:
-    dtype = _number_type(number_type)
-    if not isinstance(shape, tuple) or not all(isinstance(size, int) and size >= 0 for size in shape):
-        raise ValueError("an array with a damaged shape")
-    content = _bytes(raw)
-    if math.prod(shape) * dtype.itemsize != len(content):
+    return _shaped(_bytes(raw), _number_type(number_type), _whole_numbers(shape), fortran)
+
+
+def _shaped(content: bytes, dtype: np.dtype, shape: tuple[int, ...], fortran: bool) -> np.ndarray:
+    if dtype.itemsize == 0 or math.prod(shape) * dtype.itemsize != len(content):
         raise ValueError(f"an array of shape {shape} with {len(content)} bytes of content")
     return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
 
@@ -143,18 +225,17 @@ def _number_type(tree: object) -> np.dtype:
     return np.dtype(order + code.lstrip("<>=|"))
 
 
-def _sparse(tree: Made, depth: int) -> np.ndarray:
+def _sparse(tree: Made, known: _Known) -> np.ndarray:
     if not isinstance(tree.state, dict):
         raise ValueError("a sparse matrix without its content")
-    shape = tuple(int(size) for size in array_of(tree.state.get("_shape", tree.state.get("shape")), depth + 1))
-    data, indices, starts = (array_of(tree.state.get(key), depth + 1) for key in ("data", "indices", "indptr"))
+    shape = tuple(int(size) for size in _array(tree.state.get("_shape", tree.state.get("shape")), known))
+    data, indices, starts = (_array(tree.state.get(key), known) for key in ("data", "indices", "indptr"))
     if len(shape) != 2 or min(shape) < 0 or math.prod(shape) > _LARGEST_DENSE:
         raise ValueError(f"a sparse matrix of shape {shape}")
     by_column = tree.maker.name.startswith("csc")
     counts = np.diff(starts)
-    if len(starts) != shape[by_column] + 1 or (counts < 0).any() or counts.sum() != len(data):
-        raise ValueError("a damaged sparse matrix")
-    if len(indices) != len(data) or (indices < 0).any() or (indices >= shape[not by_column]).any():
+    whole = len(starts) == shape[by_column] + 1 and (counts >= 0).all() and counts.sum() == len(data) == len(indices)
+    if not whole or (indices < 0).any() or (indices >= shape[not by_column]).any():
         raise ValueError("a damaged sparse matrix")
     outer = np.repeat(np.arange(len(counts)), counts)
     dense = np.zeros(shape, dtype=data.dtype.newbyteorder("="))
@@ -162,16 +243,55 @@ def _sparse(tree: Made, depth: int) -> np.ndarray:
     return dense
 
 
-def _chumpy(tree: Made, depth: int) -> np.ndarray:
+def _tensor(tree: Made) -> np.ndarray:
+    # The arguments: storage, offset in it, shape, strides in numbers, and what concerns gradients.
+    storage, offset, shape, strides = tree.arguments[:4]
+    if not (isinstance(storage, Made) and storage.maker.name == "_load_from_bytes"):
+        raise ValueError("a tensor without its content")
+    values = _torch_storage(io.BytesIO(_bytes(storage.arguments[0])))
+    sizes, steps, (start,) = _whole_numbers(shape), _whole_numbers(strides), _whole_numbers((offset,))
+    if len(sizes) != len(steps) or math.prod(sizes) > len(values):
+        raise ValueError("an array with a damaged shape")
+    places = np.asarray(start)
+    for size, step in zip(sizes, steps, strict=True):
+        places = places[..., None] + step * np.arange(size)
+    if places.size and places.max() >= len(values):
+        raise ValueError("an array with a damaged shape")
+    return values[places]
+
+
+def _torch_storage(stream: io.BytesIO) -> np.ndarray:
+    # Magic number, version, what machine wrote it, the storage as a reference, the list of references, the numbers.
+    def is_storage(name: Name) -> bool:
+        return name.module == "torch" and name.name in _TORCH_STORAGES
+
+    start = tuple(read_next_pickle(stream, is_storage) for _ in range(2))
+    machine, storage, _ = (read_next_pickle(stream, is_storage) for _ in range(3))
+    if start != _TORCH_START or not isinstance(machine, dict) or machine.get("little_endian") is not True:
+        raise ValueError("a tensor written in an unknown way")
+    key = storage.key if isinstance(storage, Reference) else None
+    if not (isinstance(key, tuple) and len(key) >= 5 and key[0] == "storage" and isinstance(key[1], Name)):
+        raise ValueError("a tensor without its content")
+    count = int.from_bytes(stream.read(8), "little")
+    return _shaped(stream.read(), np.dtype(_TORCH_STORAGES[key[1].name]), (count,), False)
+
+
+def _whole_numbers(tree: object) -> tuple[int, ...]:
+    if not isinstance(tree, tuple | list) or not all(isinstance(item, int) and 0 <= item < 2**31 for item in tree):
+        raise ValueError("an array with a damaged shape")
+    return tuple(tree)
+
+
+def _chumpy(tree: Made, known: _Known) -> np.ndarray:
     # `Ch` is a constant; `Select` and `Reshape` are views of one. Anything else is arithmetic, which nobody needs.
     state = tree.state if isinstance(tree.state, dict) else {}
     if tree.maker.name == "Ch" and "x" in state:
-        return array_of(state["x"], depth + 1)
+        return _array(state["x"], known)
     if tree.maker.name == "Select" and "a" in state:
-        picked = array_of(state["a"], depth + 1).ravel()[array_of(state.get("idxs"), depth + 1)]
+        picked = _array(state["a"], known).ravel()[_array(state.get("idxs"), known)]
         return picked.reshape(_shape(state["preferred_shape"])) if "preferred_shape" in state else picked
     if tree.maker.name == "Reshape" and "a" in state:
-        return array_of(state["a"], depth + 1).reshape(_shape(state.get("newshape")))
+        return _array(state["a"], known).reshape(_shape(state.get("newshape")))
     raise ValueError(f"an expression of {tree.maker} instead of an array")
 
 

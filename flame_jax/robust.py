@@ -28,6 +28,15 @@ def geman_mcclure(residuals: Residuals, scale: float | jax.Array) -> Float[jax.A
     return vectors * jax.lax.rsqrt(1 + squared / scale**2)
 
 
+def geman_mcclure_slope(
+    residuals: Float[jax.Array | np.ndarray, "*batch"], scale: float | jax.Array
+) -> tuple[Float[jax.Array, "*batch"], Float[jax.Array, "*batch"]]:
+    """`geman_mcclure` for scalar residuals, and its derivative by each."""
+    scalars = jnp.asarray(residuals)
+    factor = jax.lax.rsqrt(1 + scalars * scalars / scale**2)
+    return scalars * factor, factor**3
+
+
 def huber(residuals: Residuals, scale: float | jax.Array) -> Float[jax.Array, "*batch axes"]:
     """Residuals of the kernel |r|^2 / 2 up to `scale` and scale (|r| - scale / 2) beyond.
 

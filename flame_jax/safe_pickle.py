@@ -2,8 +2,9 @@
 
 A pickle is a program for a small stack machine whose instructions `pickletools` lists (PEP 307, PEP 3154, PEP 574).
 Python's own reader runs it: it imports what the file names and calls it with what the file says. Here the same program
-only builds a tree. A name becomes a `Name`, a call becomes a `Made` that remembers what was called with what, and
-both are inert. A name outside the few that `flame_jax.pickled_arrays` can read ends the reading.
+only builds a tree. A name becomes a `Name`, a call becomes a `Made` that remembers what was called with what, what
+lies outside becomes a `Reference`, and all three are inert. A name outside the few that `flame_jax.pickled_arrays` can
+read ends the reading.
 
 The instructions are walked here rather than by `pickle.Unpickler` with its own `find_class`, because that one still
 hands the file's arguments to numpy's C code and can be made to fill the memory by one damaged number.
@@ -11,10 +12,11 @@ hands the file's arguments to numpy's C code and can be made to fill the memory 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import pickletools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
 _Kind = TypeVar("_Kind")
@@ -22,6 +24,16 @@ _Kind = TypeVar("_Kind")
 
 class UnreadablePickleError(ValueError):
     """The pickle is damaged, or holds more than plain data and admitted names."""
+
+
+@contextlib.contextmanager
+def naming(part: str) -> Iterator[None]:
+    """Errors inside of the block begin with the name of the part of the file that they are about."""
+    try:
+        yield
+    except ValueError as error:
+        kind = UnreadablePickleError if isinstance(error, UnreadablePickleError) else ValueError
+        raise kind(f"{part}: {error}") from error
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +59,13 @@ class Made:
     """What was to be given to the result's `__setstate__`."""
     items: dict[object, object] = dataclasses.field(default_factory=dict)
     """What was to be set in the result by key."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """Something that lies outside of the pickle, by the number or name that the pickle gives it."""
+
+    key: object
 
 
 _OPCODES = {opcode.code: opcode for opcode in pickletools.opcodes}
@@ -75,8 +94,17 @@ def read_pickle(data: bytes, admits: Callable[[Name], bool]) -> object:
     Raises:
         UnreadablePickleError: Damaged, or a name that is not admitted; the message says which.
     """
+    return read_next_pickle(io.BytesIO(data), admits)
+
+
+def read_next_pickle(stream: io.BytesIO, admits: Callable[[Name], bool]) -> object:
+    """As `read_pickle`, of the pickle that begins where the stream stands; the stream then stands behind it.
+
+    Raises:
+        UnreadablePickleError: As `read_pickle`.
+    """
     try:
-        return _Machine(admits).run(io.BytesIO(data))
+        return _Machine(admits).run(stream)
     except UnreadablePickleError:
         raise
     except Exception as error:
@@ -120,7 +148,7 @@ class _Machine:
         elif code in ("GET", "BINGET", "LONG_BINGET"):
             stack.append(self._memo[_checked(int, argument)])
         elif not (self._step_containers(code) or self._step_calls(code, argument)):
-            raise UnreadablePickleError(f"it uses the pickle instruction {code}, which no head model needs")
+            raise UnreadablePickleError(f"it uses the pickle instruction {code}, which arrays do not need")
 
     def _step_containers(self, code: str) -> bool:
         stack = self._stack
@@ -176,6 +204,9 @@ class _Machine:
             case "REDUCE" | "NEWOBJ":
                 maker, arguments = self._pop(2)
                 stack.append(_made(maker, arguments))
+            case "BINPERSID":
+                (key,) = self._pop(1)
+                stack.append(Reference(key))
             case "BUILD":
                 (state,) = self._pop(1)
                 _checked(Made, stack[-1]).state = state
@@ -186,7 +217,7 @@ class _Machine:
     def _named(self, module: str, name: str) -> Name:
         found = Name(module, name)
         if not self._admits(found):
-            raise UnreadablePickleError(f"it refers to {found}, which is no part of a head model")
+            raise UnreadablePickleError(f"it refers to {found}, which is no array")
         return found
 
     def _pop(self, count: int) -> list[object]:

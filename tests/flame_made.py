@@ -14,6 +14,8 @@ from typing import Any, ClassVar
 import numpy as np
 import scipy.sparse
 
+from flame_jax import HeadModel
+
 JOINTS = 5
 IDENTITIES = 300
 EXPRESSIONS = 100
@@ -43,6 +45,28 @@ def flame_parts(vertex_count: int = 42, seed: int = 0) -> dict[str, np.ndarray]:
     }
 
 
+def flame_model(identities: int = 6, expressions: int = 4, vertex_count: int = 42, seed: int = 0) -> HeadModel:
+    """A head model of all of FLAME's parts in float64, with few components, so that derivatives by all are quick."""
+    parts = flame_parts(vertex_count, seed)
+    return HeadModel(
+        v_template=parts["v_template"],
+        shapedirs=5 * parts["shapedirs"][:, :, :identities],
+        faces=parts["f"].astype(np.int32),
+        exprdirs=5 * parts["shapedirs"][:, :, IDENTITIES : IDENTITIES + expressions],
+        posedirs=parts["posedirs"],
+        j_regressor=parts["J_regressor"],
+        kintree_parents=np.array([-1, 0, 1, 1, 1]),
+        lbs_weights=parts["weights"],
+        name="made",
+    )
+
+
+def identity_model(identities: int = 6, vertex_count: int = 42, seed: int = 0) -> HeadModel:
+    """The same with its identities alone."""
+    full = flame_model(identities, 0, vertex_count, seed)
+    return HeadModel(full.v_template, full.shapedirs, full.faces, name="only")
+
+
 def write_npz(path: Path, parts: dict[str, np.ndarray]) -> Path:
     """A re-export with dense arrays under FLAME's names."""
     np.savez(path, **parts)  # type: ignore[arg-type]
@@ -70,7 +94,7 @@ def chumpy_pickle(parts: dict[str, np.ndarray], protocol: int = 2) -> bytes:
             "bs_style": "lbs",
             "bs_type": "lrotmin",
         }
-        written = _Python2Pickler.written(content, protocol)
+        written = Python2Pickler.written(content, protocol)
     # The classes' homes by the names they had then; a name ends at a line break, so its length may change.
     return written.replace(b"numpy._core.multiarray", b"numpy.core.multiarray").replace(
         b"scipy.sparse._csc", b"scipy.sparse.csc"
@@ -85,7 +109,7 @@ _Pickler: Any = pickle._Pickler
 """The pickler written in Python, whose methods can be replaced one by one."""
 
 
-class _Python2Pickler(_Pickler):
+class Python2Pickler(_Pickler):
     """Writes strings by the instructions of Python 2, where text and bytes were one."""
 
     dispatch: ClassVar[dict[type, object]] = dict(_Pickler.dispatch)

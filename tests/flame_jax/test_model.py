@@ -1,4 +1,4 @@
-"""Head models: linear in the coefficients, immutable, units."""
+"""Head models: immutable, units, points of the surface."""
 
 from __future__ import annotations
 
@@ -6,19 +6,11 @@ import dataclasses
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flame_jax import (
-    HeadModel,
-    InputError,
-    read_head_model,
-    shape_points,
-    shape_vertices,
-    surface_basis,
-    vertex_basis,
-)
+from flame_jax import HeadModel, InputError, read_head_model, surface_basis
+from flame_jax.flame import Flame
 from tests.flame_made import flame_parts, write_npz
 
 
@@ -27,50 +19,17 @@ def model(tmp_path: Path) -> HeadModel:
     return read_head_model(write_npz(tmp_path / "flame.npz", flame_parts()), dtype=np.float64)
 
 
-def _identity_only(model: HeadModel) -> HeadModel:
-    return HeadModel(model.v_template, model.shapedirs, model.faces, name="only")
-
-
-@pytest.mark.parametrize("batch", [(), (1,), (4,), (2, 3)])
-@pytest.mark.parametrize("x64", [False, True])
-def test_shape_vertices(model: HeadModel, batch: tuple[int, ...], x64: bool) -> None:
-    rng = np.random.default_rng(0)
-    betas, expression = rng.normal(size=(*batch, 300)), rng.normal(size=(*batch, 100))
-    assert model.exprdirs is not None
-    wanted = model.v_template + np.einsum("vdk,...k->...vd", model.shapedirs, betas)
-    with jax.enable_x64(x64), jax.numpy_rank_promotion("raise"):
-        neutral = shape_vertices(model, betas)
-        smiling = shape_vertices(model, betas, expression)
-    assert neutral.dtype == (np.float64 if x64 else np.float32)
-    tolerance = 1e-14 if x64 else 2e-7
-    np.testing.assert_allclose(neutral, wanted, rtol=0, atol=tolerance)
-    wanted = wanted + np.einsum("vdk,...k->...vd", model.exprdirs, expression)
-    np.testing.assert_allclose(smiling, wanted, rtol=0, atol=tolerance)
-
-
-def test_bases_agree_with_the_vertices(model: HeadModel) -> None:
+def test_surface_basis_is_linear_in_the_identity(model: HeadModel) -> None:
     rng = np.random.default_rng(1)
-    betas = rng.normal(size=(2, 300))
+    betas = rng.normal(size=300)
     face_ids, weights = rng.integers(0, len(model.faces), 7), rng.dirichlet(np.ones(3), 7)
-    shape = jax.jit(shape_points)
+    basis = surface_basis(model, face_ids, weights)
     with jax.enable_x64(True):
-        vertices = np.asarray(shape(vertex_basis(model), betas))
-        some = shape(vertex_basis(model, np.array([5, 0])), betas)
-        on_surface = shape(surface_basis(model, face_ids, weights), betas)
-    np.testing.assert_allclose(some, vertices[:, [5, 0]], rtol=0, atol=1e-15)
-    wanted = np.einsum("pc,bpcd->bpd", weights, vertices[:, model.faces[face_ids]])
-    np.testing.assert_allclose(on_surface, wanted, rtol=0, atol=1e-14)
-
-
-def test_jacobian_is_the_basis(model: HeadModel) -> None:
-    basis = vertex_basis(model, np.arange(4))
-    jacobian = jax.jacfwd(shape_points, argnums=1)(basis, jnp.ones(300))
-    np.testing.assert_allclose(jacobian, basis.components, rtol=1e-6)
-
-
-def test_expression_of_an_identity_only_model_is_refused(model: HeadModel) -> None:
-    with pytest.raises(InputError, match="'only' has no expressions"):
-        shape_vertices(_identity_only(model), np.zeros(300), np.zeros(100))
+        shaped = Flame.of(model, dtype=np.float64).shaped(betas).vertices
+    wanted = np.einsum("pc,pcd->pd", weights, np.asarray(shaped)[model.faces[face_ids]])
+    np.testing.assert_allclose(basis.mean + basis.components @ betas, wanted, rtol=0, atol=1e-14)
+    leaves = jax.tree.leaves(basis)  # so it can be an argument of a jitted function
+    assert [leaf.shape for leaf in leaves] == [(7, 3), (7, 3, 300)]
 
 
 def test_immutable(model: HeadModel) -> None:
@@ -86,9 +45,8 @@ def test_immutable(model: HeadModel) -> None:
 def test_millimetres(model: HeadModel) -> None:
     scaled = model.in_millimetres()
     assert scaled.metres_per_unit == 1e-3
-    betas = np.ones(300)
-    with jax.enable_x64(True):
-        np.testing.assert_allclose(shape_vertices(scaled, betas), 1000 * shape_vertices(model, betas), rtol=1e-12)
+    for key in ("v_template", "shapedirs", "exprdirs", "posedirs"):
+        np.testing.assert_allclose(getattr(scaled, key), 1000 * getattr(model, key), rtol=1e-12)
     np.testing.assert_array_equal(scaled.lbs_weights, model.lbs_weights)
     np.testing.assert_array_equal(scaled.in_millimetres().v_template, scaled.v_template)
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from flame_jax import geman_mcclure, huber
+from flame_jax.robust import geman_mcclure, geman_mcclure_slope, huber
 
 
 @pytest.fixture(autouse=True)
@@ -44,3 +44,18 @@ def test_derivatives_at_zero_and_at_the_scale(kernel: Callable[..., jax.Array]) 
         jacobians = jax.jit(jax.vmap(derivative(lambda vector: kernel(vector, 2.5))))(vectors)
         assert np.isfinite(jacobians).all()
         np.testing.assert_allclose(jacobians[0], np.eye(3))
+
+
+def test_slope_is_the_derivative() -> None:
+    scalars = np.concatenate([-np.geomspace(1e-3, 1e3, 20), [0], np.geomspace(1e-3, 1e3, 20)]).reshape(41)
+    residuals, slopes = geman_mcclure_slope(scalars, 2.5)
+    np.testing.assert_allclose(residuals, geman_mcclure(scalars[:, None], 2.5)[:, 0], rtol=1e-15)
+    by_jax = jax.vmap(jax.grad(lambda scalar: geman_mcclure(scalar[None], 2.5)[0]))(scalars)
+    # Far out the slope falls to 1e-8, by way of differences of numbers near one in JAX's derivative.
+    np.testing.assert_allclose(slopes, by_jax, rtol=1e-9)
+    assert slopes[20] == 1
+    # Any shape, and single precision stays single.
+    table = scalars[:40].reshape(4, 10).astype(np.float32)
+    residuals, slopes = geman_mcclure_slope(table, 2.5)
+    assert residuals.shape == slopes.shape == (4, 10)
+    assert residuals.dtype == slopes.dtype == np.float32
