@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from flame_jax.model import HeadModel, IdentityBasis, surface_basis
     from flame_jax.model_file import read_head_model, write_head_model
     from flame_jax.parameters import Parameters, similarity
+    from flame_jax.regions import RegionMasks, region_masks
     from flame_jax.robust import geman_mcclure, huber
     from flame_jax.rotations import (
         axis_angle_to_matrix,
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
         rotation_matrix,
         six_to_matrix,
     )
+    from flame_jax.unwrap import unwrapped
 
 _HOMES = {
     "ContourEmbedding": "landmark_embedding",
@@ -41,6 +43,7 @@ _HOMES = {
     "Outcome": "least_squares",
     "Parameters": "parameters",
     "Posed": "flame",
+    "RegionMasks": "regions",
     "Shaped": "flame",
     "Solution": "least_squares",
     "axis_angle_to_matrix": "rotations",
@@ -51,11 +54,13 @@ _HOMES = {
     "matrix_to_six": "rotations",
     "read_head_model": "model_file",
     "read_landmark_embeddings": "landmark_file",
+    "region_masks": "regions",
     "rotation_matrix": "rotations",
     "similarity": "parameters",
     "six_to_matrix": "rotations",
     "surface_basis": "model",
     "turn_of": "landmark_embedding",
+    "unwrapped": "unwrap",
     "write_head_model": "model_file",
     "write_landmark_embeddings": "landmark_file",
 }
@@ -72,6 +77,7 @@ __all__ = [
     "Outcome",
     "Parameters",
     "Posed",
+    "RegionMasks",
     "Shaped",
     "Solution",
     "axis_angle_to_matrix",
@@ -82,11 +88,13 @@ __all__ = [
     "matrix_to_six",
     "read_head_model",
     "read_landmark_embeddings",
+    "region_masks",
     "rotation_matrix",
     "similarity",
     "six_to_matrix",
     "surface_basis",
     "turn_of",
+    "unwrapped",
     "write_head_model",
     "write_landmark_embeddings",
 ]
