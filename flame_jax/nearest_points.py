@@ -1,0 +1,206 @@
+"""Nearest of many points, wholly inside XLA: also of points that move and deform after the index was built.
+
+The index knows which points lie near each other, not where they are. On the host a k-d tree splits the points into
+blocks of about 20. Each point is then entered into the rows of the ten blocks nearest to it, those it is nearest to
+first; a row holds 128 points. A query starts from the best of eight points that a grid remembers, looks through the row
+of that point's block, then through the row of the best point's block, and once more: a greedy descent over a graph of
+neighbours, as in
+
+    Arya, Mount, "Approximate nearest neighbor queries in fixed dimensions", SODA 1993,
+
+but with long rows of few blocks instead of short rows of every point: the descent then needs few steps, rarely ends in
+the wrong place, and reads contiguous memory. As points look for blocks and not blocks for points, a sparse region is
+linked to a dense one beside it, such as FLAME's scalp to its ears. There are only gathers and comparisons, so it is the
+same on every device.
+
+How near it comes, on six heads of FLAME 2023 Open with coefficients up to 2 standard deviations, 20,000 queries each
+(tests/flame_jax/test_nearest_points.py holds the same to bounds):
+
+    20,000 scan points with 0.5 mm of noise, queries up to 10 mm off   99.94 % exact, 0.0004 mm too far on average
+        10 to 15 mm off                                                99.76 %,       0.0015 mm
+        40 mm off                                                      97.7 %,        0.013 mm
+    5,023 vertices, indexed in the template, now another head in
+        another pose; scan points on the surface, pulled back rigidly  99.78 %,       0.011 mm
+        up to 10 mm off                                                99.61 %,       0.011 mm; worst head 99.30 %
+
+What is missed of a scan is 0.5 mm too far in the median and 4 mm at most; of a moving mesh 2 to 3 mm and 20 mm, where
+another sheet was the nearer one: ear and neck, lids and eye sockets.
+
+On two cores, compiled: 2.6 ms for 5,000 queries of a scan, 7 ms for 20,000 of a mesh; the index of 20,000 points takes
+40 ms.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import scipy.ndimage
+from jaxtyping import Float, Int
+from scipy.spatial import cKDTree
+
+_ROW = 128
+"""Points in a row. A power of two: see `_packed`."""
+
+_BLOCK = 20
+"""Points in a block, about."""
+
+_REACH = 10
+"""Rows that a point is entered into, if there is room."""
+
+_GRID = 48
+"""Cells along each axis of the grid."""
+
+_MARGIN = 0.1
+"""What the grid adds on every side, relative to the largest extent of the points."""
+
+_STEPS = 3
+"""Rows looked through for each query."""
+
+Array = np.ndarray | jax.Array
+
+
+@jax.tree_util.register_dataclass
+@dataclasses.dataclass(frozen=True)
+class NearestIndex:
+    """Which points lie near each other, and where to start. A pytree; `nearest` takes batched ones under `vmap`."""
+
+    rows: Int[Array, "*batch blocks row"]
+    """Ids of points near each block; where there are too few, one is repeated."""
+    block_of: Int[Array, "*batch points"]
+    """Block of each point."""
+    starts: Int[Array, "*batch cells cells cells"]
+    """Id of a point near each cell of the grid."""
+    origin: Float[Array, "*batch 3"]
+    """Lowest corner of the grid."""
+    cell: Float[Array, "*batch 3"]
+    """Size of a cell along each axis."""
+
+
+def nearest_index(points: Float[np.ndarray, "points 3"]) -> NearestIndex:
+    """Index points where they lie now. Runs on the host.
+
+    The shapes depend only on the number of points, so indices of equally many points can be stacked.
+
+    Args:
+        points: At least one point, finite, in any unit.
+
+    Raises:
+        ValueError: No points, or points that are not finite.
+    """
+    if not len(points) or not np.isfinite(points).all():
+        raise ValueError("an index needs at least one point, and all of them finite")
+    exact = points.astype(np.float64)
+    low, high = exact.min(axis=0), exact.max(axis=0)
+    largest = float((high - low).max()) or 1.0
+    centres = _block_centres(exact, largest)
+    block_of, rows = _rows(exact, centres)
+    origin = low - _MARGIN * largest
+    cell = (high - low + 2 * _MARGIN * largest) / _GRID
+    return NearestIndex(
+        rows=rows,
+        block_of=block_of,
+        starts=_starts(np.floor((exact - origin) / cell).astype(np.int64), cell),
+        origin=origin.astype(np.float32),
+        cell=cell.astype(np.float32),
+    )
+
+
+def nearest(
+    index: NearestIndex,
+    points: Float[Array, "points 3"],
+    queries: Float[Array, "queries 3"],
+    start_queries: Float[Array, "queries 3"] | None = None,
+) -> Int[jax.Array, " queries"]:
+    """Ids of the points nearest to the queries, with few exceptions. Traceable by jax; computed in single precision.
+
+    Args:
+        index: Made of the points, perhaps before they moved.
+        points: Where the points are now.
+        queries: What to find the nearest points of.
+        start_queries: The queries pulled back to the pose in which the index was made; the queries themselves by
+            default. Only the start depends on them, so a rigid motion is enough.
+
+    Returns:
+        For each query the id of a point. It has no derivative.
+    """
+    positions = jax.lax.stop_gradient(jnp.asarray(points, jnp.float32))
+    targets = jax.lax.stop_gradient(jnp.asarray(queries, jnp.float32))
+    places = targets if start_queries is None else jax.lax.stop_gradient(jnp.asarray(start_queries, jnp.float32))
+    ids, block_of = jnp.asarray(index.rows), jnp.asarray(index.block_of)
+    rows = positions[ids].swapaxes(1, 2)
+    found = _start(index, positions, targets, places)
+    least = _bits(_squared(positions[found], targets)) & ~(_ROW - 1)
+    for _ in range(_STEPS):
+        block = block_of[found]
+        packed = _packed(_squared(rows[block], targets[:, :, None]))
+        distance, slot = packed & ~(_ROW - 1), packed & (_ROW - 1)
+        found = jnp.where(distance < least, ids[block, slot], found)
+        least = jnp.minimum(distance, least)
+    return found
+
+
+def _start(index: NearestIndex, positions: jax.Array, targets: jax.Array, places: jax.Array) -> jax.Array:
+    # Of eight cells around the place, because the point near one may lie on another sheet, as behind an ear.
+    cells = index.starts.shape[0]
+    starts = jnp.asarray(index.starts).reshape(-1)
+    corner = jnp.floor((places - index.origin[None]) / index.cell[None] - 0.5)
+    # Clipped before the conversion, which is undefined for numbers too large for an integer.
+    low = jnp.clip(corner, 0, cells - 1).astype(jnp.int32)
+    high = jnp.clip(corner + 1, 0, cells - 1).astype(jnp.int32)
+    x, y, z = (jnp.stack([low[:, axis], high[:, axis]], axis=1) for axis in range(3))
+    near = (x[:, :, None, None] * cells + y[:, None, :, None]) * cells + z[:, None, None, :]
+    candidates = starts[near.reshape(-1, 8)]
+    squared = _squared(positions[candidates].swapaxes(1, 2), targets[:, :, None])
+    return jnp.take_along_axis(candidates, jnp.argmin(squared, axis=1)[:, None], axis=1)[:, 0]
+
+
+def _squared(positions: jax.Array, targets: jax.Array) -> jax.Array:
+    x, y, z = (positions[:, axis] - targets[:, axis] for axis in range(3))
+    return x * x + y * y + z * z
+
+
+def _bits(squared: jax.Array) -> jax.Array:
+    return jax.lax.bitcast_convert_type(squared, jnp.int32)
+
+
+def _packed(squared: jax.Array) -> jax.Array:
+    # Numbers from zero up sort as their bits do. The lowest seven give way to the place in the row, so that one minimum
+    # over integers finds both, three times as fast as argmin on a CPU. It costs at most 1.5e-5 of the squared distance:
+    # 0.0001 mm at 10 mm.
+    return jnp.min((_bits(squared) & ~(_ROW - 1)) | jnp.arange(_ROW, dtype=jnp.int32)[None], axis=-1)
+
+
+def _block_centres(points: np.ndarray, largest: float) -> np.ndarray:
+    # No two coordinates are equal with the jitter, so the tree halves the points exactly, also those of a regular grid.
+    jitter = 1e-7 * largest * np.random.default_rng(0).standard_normal(points.shape)
+    order = cKDTree(points + jitter, leafsize=_BLOCK // 2).indices
+    bounds = np.array([0, len(points)])
+    for _ in range(max(0, round(np.log2(len(points) / _BLOCK)))):
+        bounds = np.sort(np.concatenate([bounds, (bounds[:-1] + bounds[1:]) // 2]))
+    return np.add.reduceat(points[order], bounds[:-1]) / np.diff(bounds)[:, None]
+
+
+def _rows(points: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    reach = min(_REACH, len(centres))
+    near = cKDTree(centres).query(points, k=np.arange(1, reach + 1), workers=-1)[1]
+    # Sorted by block, and within it by whether the block is the point's nearest, second nearest and so on.
+    places = (near * reach + np.arange(reach)).ravel()
+    places = places.astype(np.min_scalar_type(len(centres) * reach))
+    order = np.argsort(places, kind="stable")
+    block = places[order] // reach
+    slot = np.arange(len(order)) - np.searchsorted(block, np.arange(len(centres)))[block]
+    fits = slot < _ROW
+    rows = np.full((len(centres), _ROW), -1, np.int32)
+    rows[block[fits], slot[fits]] = order[fits] // reach
+    first = np.maximum(rows[:, :1], 0)
+    return near[:, 0].astype(np.int32), np.where(rows < 0, first, rows)
+
+
+def _starts(cells: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    starts = np.full((_GRID, _GRID, _GRID), -1, np.int32)
+    starts[tuple(cells.T)] = np.arange(len(cells), dtype=np.int32)
+    taken = scipy.ndimage.distance_transform_edt(starts < 0, sampling=cell, return_distances=False, return_indices=True)
+    return starts[tuple(taken)]
