@@ -57,8 +57,6 @@ class Flame:
     """How much each vertex follows each joint."""
     faces: Int[Array, "faces 3"]
     """Triangles whose corners are all here, in the numbering of these vertices."""
-    incident: Int[Array, "vertices most"]
-    """Triangles around each vertex; the number of triangles where there is no further one."""
     vertex_ids: Int[Array, " vertices"]
     """Which of the model's vertices these are, ascending."""
     parents: tuple[int, ...] = dataclasses.field(metadata={"static": True})
@@ -244,7 +242,7 @@ class Posed:
     @property
     def normals(self) -> Float[jax.Array, "*batch vertices 3"]:
         """Unit normals at the vertices, outward, weighted by the areas of the triangles around."""
-        return vertex_normals(self.vertices, self.flame.faces, self.flame.incident)
+        return vertex_normals(self.vertices, self.flame.faces)
 
     def landmarks(self, embedding: LandmarkEmbedding) -> Float[jax.Array, "*batch landmarks 3"]:
         """Landmarks of the posed head.

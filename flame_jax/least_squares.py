@@ -73,9 +73,18 @@ class NormalEquations(NamedTuple):
     """J^T J."""
 
 
+class _Proposal(NamedTuple):
+    """A step that has not been tried yet."""
+
+    x: jax.Array
+    predicted: jax.Array
+    small: jax.Array
+
+
 class _State(NamedTuple):
     x: jax.Array
     at: NormalEquations
+    proposal: _Proposal
     scaling: jax.Array
     damping: jax.Array
     growth: jax.Array
@@ -180,60 +189,71 @@ def minimise(
     final = jax.lax.while_loop(
         lambda state: (state.code == _RUNNING) & (state.iterations < max_iterations),
         lambda state: _iterate(state, equations, tolerances),
-        _first_state(start, equations, tolerances),
+        _first_state(start),
     )
     code = jnp.where(final.code == _RUNNING, jnp.int32(Outcome.MAX_ITERATIONS), final.code)
     covariance = _covariance(final.at.hessian) if with_covariance else None
     return Solution(final.x, final.at.cost, code, final.iterations, covariance)
 
 
-def _first_state(x: jax.Array, equations: Callable[[jax.Array], NormalEquations], tolerances: _Tolerances) -> _State:
-    at = equations(x)
-    one = jnp.ones((), x.dtype)
-    # Residuals that fall to rounding errors of the first ones are zero: there is nothing left to decrease.
-    limits = jnp.finfo(x.dtype)
-    negligible = jnp.maximum(at.cost * limits.eps**2, limits.tiny)
-    code = _code_at(at, negligible, tolerances)
-    zero = jnp.zeros((), jnp.int32)
-    return _State(x, at, jnp.diagonal(at.hessian), _FIRST_DAMPING * one, 2 * one, zero, code, negligible)
+def _first_state(x: jax.Array) -> _State:
+    # Nothing is known yet, not even at the start: that is the first proposal, so that the equations are compiled once.
+    one, zero = jnp.ones((), x.dtype), jnp.zeros((), jnp.int32)
+    nothing = NormalEquations(jnp.inf * one, jnp.zeros_like(x), jnp.zeros((x.size, x.size), x.dtype))
+    proposal = _Proposal(x, one, jnp.asarray(False))
+    code = zero + _RUNNING
+    return _State(x, nothing, proposal, jnp.zeros_like(x), _FIRST_DAMPING * one, 2 * one, zero - 1, code, 0 * one)
 
 
 def _iterate(state: _State, equations: Callable[[jax.Array], NormalEquations], tolerances: _Tolerances) -> _State:
-    # All in scaled parameters, where D is the identity; a parameter without effect keeps its scale.
-    scale = jnp.sqrt(jnp.where(state.scaling > 0, state.scaling, jnp.ones_like(state.scaling)))
-    gradient = state.at.gradient / scale
-    normal = state.at.hessian / (scale[:, None] * scale[None, :])
-    normal = normal + state.damping * jnp.eye(scale.size, dtype=scale.dtype)
-    scaled_step = -jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(normal), gradient)
-
-    trial = state.x + scaled_step / scale
-    there = equations(trial)
+    """Try the proposed step, then propose the next one."""
+    there = equations(state.proposal.x)
+    first = state.iterations < 0
+    predicted = state.proposal.predicted
     actual = state.at.cost - there.cost
-    predicted = 0.5 * _product(scaled_step, state.damping * scaled_step - gradient)
     # A failed factorisation or residual gives numbers that are not finite: a rejected step, as in any other case.
-    usable = jnp.isfinite(there.cost) & jnp.isfinite(predicted) & (predicted > 0)
-    accepted = usable & (actual > 0)
-    gain = jnp.where(accepted, actual / jnp.where(usable, predicted, 1), 0)
+    usable = ~first & jnp.isfinite(there.cost) & jnp.isfinite(predicted) & (predicted > 0)
+    downhill = usable & (actual > 0)
+    accepted = first | downhill
+    gain = jnp.where(downhill, actual / jnp.where(usable, predicted, 1), 0)
 
     # Nielsen (1999), equation 2.21; rejections in a row raise the damping ever faster.
-    eased = jnp.maximum(state.damping * jnp.maximum(1 / 3, 1 - (2 * gain - 1) ** 3), jnp.finfo(scale.dtype).eps)
-    damping = jnp.where(accepted, eased, state.damping * state.growth)
+    precision = jnp.finfo(predicted.dtype).eps
+    eased = jnp.maximum(state.damping * jnp.maximum(1 / 3, 1 - (2 * gain - 1) ** 3), precision)
+    damping = jnp.where(first, state.damping, jnp.where(downhill, eased, state.damping * state.growth))
     growth = jnp.where(accepted, jnp.full_like(state.growth, 2), state.growth * 2)
 
-    x = jnp.where(accepted, trial, state.x)
+    x = jnp.where(accepted, state.proposal.x, state.x)
     at = jax.tree.map(lambda new, old: jnp.where(accepted, new, old), there, state.at)
     scaling = jnp.maximum(state.scaling, jnp.diagonal(at.hessian))
+    # Residuals that fall to rounding errors of the first ones are zero: there is nothing left to decrease.
+    nothing = jnp.maximum(there.cost * precision**2, jnp.finfo(predicted.dtype).tiny)
+    negligible = jnp.where(first, nothing, state.negligible)
 
     threshold = tolerances.cost * state.at.cost
     small_gain = usable & (jnp.abs(actual) <= threshold) & (predicted <= threshold)
-    small_step = jnp.linalg.norm(scaled_step) <= tolerances.step * jnp.linalg.norm(scale * state.x)
     # A step is also small when it is damped to nothing, which is no sign of a minimum.
     free = state.damping <= 1
-    code = _code_at(at, state.negligible, tolerances)
-    code = jnp.where((code == _RUNNING) & (small_gain | (small_step & free)), jnp.int32(Outcome.CONVERGED), code)
-    hopeless = ~accepted & ((small_step & ~free) | ~jnp.isfinite(damping))
+    done = small_gain | (state.proposal.small & free)
+    hopeless = ~accepted & ((state.proposal.small & ~free) | ~jnp.isfinite(damping))
+    code = _code_at(at, negligible, tolerances)
+    code = jnp.where((code == _RUNNING) & done, jnp.int32(Outcome.CONVERGED), code)
     code = jnp.where((code == _RUNNING) & hopeless, jnp.int32(Outcome.STALLED), code)
-    return _State(x, at, scaling, damping, growth, state.iterations + 1, code, state.negligible)
+    proposal = _propose(x, at, scaling, damping, tolerances)
+    return _State(x, at, proposal, scaling, damping, growth, state.iterations + 1, code, negligible)
+
+
+def _propose(
+    x: jax.Array, at: NormalEquations, scaling: jax.Array, damping: jax.Array, tolerances: _Tolerances
+) -> _Proposal:
+    # All in scaled parameters, where D is the identity; a parameter without effect keeps its scale.
+    scale = jnp.sqrt(jnp.where(scaling > 0, scaling, jnp.ones_like(scaling)))
+    gradient = at.gradient / scale
+    normal = at.hessian / (scale[:, None] * scale[None, :]) + damping * jnp.eye(scale.size, dtype=scale.dtype)
+    step = -jax.scipy.linalg.cho_solve(jax.scipy.linalg.cho_factor(normal), gradient)
+    predicted = 0.5 * _product(step, damping * step - gradient)
+    small = jnp.linalg.norm(step) <= tolerances.step * jnp.linalg.norm(scale * x)
+    return _Proposal(x + step / scale, predicted, small)
 
 
 def _code_at(at: NormalEquations, negligible: jax.Array, tolerances: _Tolerances) -> jax.Array:

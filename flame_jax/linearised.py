@@ -80,7 +80,7 @@ class Linearised:
     @functools.cached_property
     def normals(self) -> Float[jax.Array, "vertices 3"]:
         """Unit normals at the vertices."""
-        return vertex_normals(self.vertices, self.flame.faces, self.flame.incident)
+        return vertex_normals(self.vertices, self.flame.faces)
 
     @functools.cached_property
     def along_normals(self) -> Float[jax.Array, "vertices free"]:

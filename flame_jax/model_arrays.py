@@ -12,7 +12,6 @@ from numpy.typing import DTypeLike
 
 from flame_jax.errors import InputError
 from flame_jax.model import HeadModel
-from flame_jax.normals import incident_faces
 
 Array = np.ndarray | jax.Array
 
@@ -67,7 +66,6 @@ def model_arrays(
         "j_exprdirs": np.einsum("jv,vdk->jdk", regressor, exprdirs, optimize=True).astype(real),
         "lbs_weights": planes(weights),
         "faces": faces,
-        "incident": incident_faces(faces, len(kept)),
         "vertex_ids": kept.astype(np.int32),
         "parents": tuple(map(int, model.kintree_parents)) if has_joints else (-1,),  # type: ignore[arg-type]
         "whole": len(kept) == len(model.v_template),

@@ -1,4 +1,4 @@
-"""Normals at the vertices of a mesh that moves: gathers only, so that they are the same from run to run on a GPU."""
+"""Normals at the vertices of a mesh that moves."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ def incident_faces(faces: Int[np.ndarray, "faces 3"], vertex_count: int) -> Int[
 
 
 def vertex_normals(
-    vertices: Float[jax.Array, "*batch vertices 3"],
-    faces: Int[jax.Array | np.ndarray, "faces 3"],
-    incident: Int[jax.Array | np.ndarray, "vertices most"],
+    vertices: Float[jax.Array, "*batch vertices 3"], faces: Int[jax.Array | np.ndarray, "faces 3"]
 ) -> Float[jax.Array, "*batch vertices 3"]:
     """Unit normals, each the mean of those of the triangles around, weighted by area; zero where there is none.
 
     Args:
         vertices: Positions.
         faces: Triangles, counter-clockwise seen from outside.
-        incident: What `incident_faces` gives.
     """
-    a, b, c = (vertices[..., jnp.asarray(faces)[:, corner], :] for corner in range(3))
+    corners = jnp.asarray(faces).T
+    a, b, c = (vertices[..., corner, :] for corner in corners)
     across = jnp.cross(b - a, c - a)
-    none = jnp.zeros((*across.shape[:-2], 1, 3), across.dtype)
-    total = jnp.sum(jnp.concatenate([across, none], axis=-2)[..., jnp.asarray(incident), :], axis=-2)
+    total = jnp.zeros_like(vertices)
+    # Scattered rather than gathered from a table of the triangles around: poles have thirty, others six.
+    for corner in corners:
+        total = total.at[..., corner, :].add(across)
     squared = jnp.sum(total * total, axis=-1, keepdims=True)
     some = squared > 0
     # Not the length of a zero vector, whose derivative is not finite.

@@ -95,7 +95,6 @@ def bones(flame: Flame) -> Flame:
         posedirs=flame.posedirs[:, :0],
         lbs_weights=flame.lbs_weights[:, :0],
         faces=flame.faces[:0],
-        incident=flame.incident[:0],
         vertex_ids=flame.vertex_ids[:0],
     )
 

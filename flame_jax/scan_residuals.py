@@ -21,6 +21,7 @@ from flame_jax.flame import Flame
 from flame_jax.linearised import Linearised
 from flame_jax.model_arrays import Array
 from flame_jax.nearest_points import NearestIndex, nearest, nearest_index
+from flame_jax.normals import incident_faces
 from flame_jax.robust import geman_mcclure_slope
 from flame_jax.rows import NormalRows, PointRows, Rows, VertexRows
 from flame_jax.scan import Scan
@@ -65,11 +66,11 @@ class ScanToHead:
         distance: Distance = "plane",
     ) -> ScanToHead:
         """Prepare the search on the model's side, on the host."""
-        around = np.asarray(flame.incident)[:, :_MOST_AROUND]
+        around = incident_faces(np.asarray(flame.faces), flame.v_template.shape[1])[:, :_MOST_AROUND]
         # A vertex without triangles looks at some triangle, which is never the closest.
         first = np.where(around[:, :1] < len(flame.faces), around[:, :1], 0)
         around = np.where(around < len(flame.faces), around, first)
-        index = nearest_index(np.asarray(flame.v_template, np.float32).T)
+        index = nearest_index(np.asarray(flame.v_template, np.float32).T, even=False)
         ones = np.ones(scan.points.shape[0], np.float32)
         return cls(scan, index, around, ones if share is None else share, sd, robust, distance)
 
