@@ -1,10 +1,10 @@
 """Nearest of many points, wholly inside XLA: also of points that move and deform after the index was built.
 
 The index knows which points lie near each other, not where they are. On the host a k-d tree splits the points into
-blocks of about 20. Each point is then entered into the rows of the ten blocks nearest to it, those it is nearest to
-first; a row holds 128 points. A query starts from the best of eight points that a grid remembers, looks through the row
-of that point's block, then through the row of the best point's block, and once more: a greedy descent over a graph of
-neighbours, as in
+blocks of about 20. Each point (of a scan: each group of about five) is then entered into the rows of the ten blocks
+nearest to it, those it is nearest to first; a row holds 128 points. A query starts from the best of eight points that a
+grid remembers, looks through the row of that point's block, then through the row of the best point's block, and once
+more: a greedy descent over a graph of neighbours, as in
 
     Arya, Mount, "Approximate nearest neighbor queries in fixed dimensions", SODA 1993,
 
@@ -16,18 +16,18 @@ same on every device.
 How near it comes, on six heads of FLAME 2023 Open with coefficients up to 2 standard deviations, 20,000 queries each
 (tests/flame_jax/test_nearest_points.py holds the same to bounds):
 
-    20,000 scan points with 0.5 mm of noise, queries up to 10 mm off   99.94 % exact, 0.0004 mm too far on average
-        10 to 15 mm off                                                99.76 %,       0.0015 mm
-        40 mm off                                                      97.7 %,        0.013 mm
+    20,000 scan points with 0.5 mm of noise, queries up to 10 mm off   99.62 % exact, 0.004 mm too far on average
+        10 to 15 mm off                                                99.17 %,       0.009 mm
+        40 mm off                                                      96.6 %,        0.024 mm
     5,023 vertices, indexed in the template, now another head in
-        another pose; scan points on the surface, pulled back rigidly  99.78 %,       0.011 mm
-        up to 10 mm off                                                99.61 %,       0.011 mm; worst head 99.30 %
+        another pose; scan points on the surface, pulled back rigidly  99.75 %,       0.009 mm
+        up to 10 mm off                                                99.56 %,       0.012 mm; worst head 99.41 %
 
-What is missed of a scan is 0.5 mm too far in the median and 4 mm at most; of a moving mesh 2 to 3 mm and 20 mm, where
-another sheet was the nearer one: ear and neck, lids and eye sockets.
+What is missed of a scan is 1 mm too far on average and 6 mm at most; of a moving mesh 3 mm and 19 mm, where another
+sheet was the nearer one: ear and neck, lids and eye sockets.
 
-On two cores, compiled: 2.6 ms for 5,000 queries of a scan, 7 ms for 20,000 of a mesh; the index of 20,000 points takes
-40 ms.
+On two cores, compiled: 2 ms for 5,000 queries of a scan, 7 to 9 ms for 20,000 of a mesh; indexing 20,000 scan points
+takes 20 ms.
 """
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ def _tree_order(points: np.ndarray, largest: float) -> np.ndarray:
     return cKDTree(points + jitter, leafsize=_GROUP).indices
 
 
-def _halved(count: int, size: float) -> np.ndarray:
+def _halved(count: int, size: int) -> np.ndarray:
     """Where the parts of about `size` begin when points in the tree's order are halved again and again, and the end."""
     bounds = np.array([0, count])
     for _ in range(max(0, round(np.log2(count / size)))):

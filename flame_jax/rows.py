@@ -84,6 +84,19 @@ class NormalRows:
 
 
 @dataclasses.dataclass(frozen=True)
+class ConstantRows:
+    """A part of the cost that no derivative sees, so that costs can be compared."""
+
+    squares: Float[jax.Array, " any"]
+    """Squared residuals."""
+
+    def linearised(self, head: Linearised) -> tuple[jax.Array, jax.Array]:
+        """One residual that stands for all."""
+        total = jnp.sqrt(jnp.sum(self.squares))[None]
+        return total, jnp.zeros((1, head.layout.size), total.dtype)
+
+
+@dataclasses.dataclass(frozen=True)
 class ParameterRows:
     """Residuals linear in one group of parameters."""
 

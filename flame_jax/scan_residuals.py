@@ -3,7 +3,8 @@
 Point-to-plane residuals (Chen, Medioni, "Object modelling by registration of multiple range images", Image and Vision
 Computing 10(3), 1992) let the surfaces slide, and so converge in far fewer iterations than point-to-point ones; both
 are here. Closest points are found anew at every evaluation, inside XLA. Outliers are tamed by the kernel of Geman and
-McClure; a pair that does not match counts as an outlier at infinity, a constant, so that no step gains by unmatching.
+McClure. A pair whose normals disagree counts as an outlier at infinity, a constant, so that no step gains by
+unmatching; between matched and not the change is gradual, since a cost that jumps makes good steps look bad.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ from flame_jax.model_arrays import Array
 from flame_jax.nearest_points import NearestIndex, nearest, nearest_index
 from flame_jax.normals import incident_faces
 from flame_jax.robust import geman_mcclure_slope
-from flame_jax.rows import NormalRows, PointRows, Rows, VertexRows
+from flame_jax.rows import ConstantRows, NormalRows, PointRows, Rows, VertexRows
 from flame_jax.scan import Scan
 
 Distance = Literal["plane", "point"]
 
-_FACING = 0.3
-"""Least cosine between the normals of a pair: excludes the other side of lips, lids and ears."""
+_FACING = (0.1, 0.5)
+"""Cosine between the normals of a pair, from no match to a full one: excludes the other side of lips, lids and ears."""
+_ASIDE = (0.5, 1.5)
+"""Squared distance aside from the nearest scan point, relative to the squared reach, from a full match to none."""
 _MOST_AROUND = 10
 """Triangles looked at around the nearest vertex. FLAME's skin has no more around any; the eyeballs' poles have 34."""
 
@@ -81,16 +84,18 @@ class ScanToHead:
         corners, b_coords = _on_triangles(head, jnp.asarray(self.around)[closest], points)
         here = _interpolated(b_coords, head.vertices[corners])
         facing = _interpolated(b_coords, head.normals[corners])
-        matched = jnp.sum(facing * normals, axis=-1) > _FACING
+        match = _rising(jnp.sum(facing * normals, axis=-1), *_FACING)
         scale = jnp.asarray(self.robust) * loosening
-        share = jnp.sqrt(jnp.asarray(self.share, here.dtype))
+        share = jnp.sqrt(jnp.asarray(self.share, here.dtype) * match)
+        unmatched = ConstantRows(scale**2 * (1 - match) * jnp.asarray(self.share))
         if self.distance == "plane":
             value, slope = geman_mcclure_slope(jnp.sum((here - points) * facing, axis=-1) / self.sd, scale)
-            value, slope = _or_outlier(matched, value, slope, scale)
-            return [NormalRows(share * value, corners, b_coords * (share * slope / self.sd)[:, None])]
-        vectors, matrix = _robust_vectors((here - points) / self.sd, scale, matched)
+            rows = NormalRows(share * value, corners, b_coords * (share * slope / self.sd)[:, None])
+            return [rows, unmatched]
+        vectors, matrix = _robust_vectors((here - points) / self.sd, scale)
         directions = share[:, None, None] * matrix / self.sd
-        return [PointRows(share * vectors[:, axis], corners, b_coords, directions[:, axis]) for axis in range(3)]
+        by_axis = [PointRows(share * vectors[:, axis], corners, b_coords, directions[:, axis]) for axis in range(3)]
+        return [*by_axis, unmatched]
 
 
 @jax.tree_util.register_dataclass
@@ -135,32 +140,32 @@ class HeadToScan:
         gap, facing = head.vertices - points[closest], normals[closest]
         height = jnp.sum(gap * facing, axis=-1)
         aside = jnp.sum(gap * gap, axis=-1) - height**2
-        matched = aside < (self.reach * loosening * self.scan.spacing) ** 2
-        matched &= jnp.sum(facing * head.normals, axis=-1) > _FACING
+        match = 1 - _rising(aside / (self.reach * loosening * self.scan.spacing) ** 2, *_ASIDE)
+        match = match * _rising(jnp.sum(facing * head.normals, axis=-1), *_FACING)
         scale = jnp.asarray(self.robust) * loosening
-        share = jnp.sqrt(jnp.asarray(self.share, gap.dtype))
+        share = jnp.sqrt(jnp.asarray(self.share, gap.dtype) * match)
+        unmatched = ConstantRows(scale**2 * (1 - match) * jnp.asarray(self.share))
         if self.distance == "plane":
-            value, slope = _or_outlier(matched, *geman_mcclure_slope(height / self.sd, scale), scale)
-            return [VertexRows(share * value, (share * slope / self.sd)[:, None] * facing)]
-        vectors, matrix = _robust_vectors(gap / self.sd, scale, matched)
+            value, slope = geman_mcclure_slope(height / self.sd, scale)
+            return [VertexRows(share * value, (share * slope / self.sd)[:, None] * facing), unmatched]
+        vectors, matrix = _robust_vectors(gap / self.sd, scale)
         directions = share[:, None, None] * matrix / self.sd
-        return [VertexRows(share * vectors[:, axis], directions[:, axis]) for axis in range(3)]
+        by_axis = [VertexRows(share * vectors[:, axis], directions[:, axis]) for axis in range(3)]
+        return [*by_axis, unmatched]
 
 
-def _or_outlier(
-    matched: jax.Array, value: jax.Array, slope: jax.Array, scale: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    return jnp.where(matched, value, scale), jnp.where(matched, slope, 0)
+def _rising(number: jax.Array, low: float, high: float) -> jax.Array:
+    """From 0 to 1, smoothly."""
+    t = jnp.clip((number - low) / (high - low), 0, 1)
+    return jax.lax.stop_gradient(t * t * (3 - 2 * t))
 
 
-def _robust_vectors(vectors: jax.Array, scale: jax.Array, matched: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """`geman_mcclure` for vectors and its derivative; an outlier's residual stands along x."""
+def _robust_vectors(vectors: jax.Array, scale: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """`geman_mcclure` for vectors and its derivative."""
     factor = jax.lax.rsqrt(1 + jnp.sum(vectors * vectors, axis=-1) / scale**2)[:, None]
     outer = vectors[:, :, None] * vectors[:, None, :]
     matrix = factor[:, :, None] * jnp.eye(3, dtype=vectors.dtype)[None] - factor[:, :, None] ** 3 * outer / scale**2
-    outlier = scale * jnp.array([1, 0, 0], vectors.dtype)
-    value = jnp.where(matched[:, None], vectors * factor, jnp.broadcast_to(outlier[None], vectors.shape))
-    return value, jnp.where(matched[:, None, None], matrix, 0)
+    return vectors * factor, matrix
 
 
 def _at_rest(head: Linearised, points: jax.Array) -> jax.Array:
