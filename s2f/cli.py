@@ -6,6 +6,7 @@ when they run.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,10 +14,12 @@ from typing import Any
 import tyro
 
 from flame_jax.errors import InputError
+from s2f.commands.bench import Bench
 from s2f.commands.build_prior import BuildPrior
 from s2f.commands.compare import Compare
 from s2f.commands.demo import Demo
 from s2f.commands.doctor import Doctor
+from s2f.commands.fit_flame import FitFlame
 from s2f.commands.preprocess import Preprocess
 from s2f.commands.reconstruct import Reconstruct
 
@@ -29,8 +32,10 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "demo": Demo,
     "preprocess": Preprocess,
     "reconstruct": Reconstruct,
+    "fit-flame": FitFlame,
     "compare": Compare,
     "build-prior": BuildPrior,
+    "bench": Bench,
     "doctor": Doctor,
 }
 """Each is a frozen dataclass whose fields are the options, and whose `run` returns the exit status."""
@@ -48,6 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Raises SystemExit where tyro ends the process: after `--help`, and with status 2 for an unknown command or option.
     """
     arguments = sys.argv[1:] if arguments is None else list(arguments)
+    # OpenBLAS, below numpy and XLA's small solves alike, is told to let its threads sleep at once. They would otherwise
+    # spin for a while after each call, on the cores that XLA's own threads want: a fit would take half as long again.
+    os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
     if arguments == ["--version"]:
         import importlib.metadata
 

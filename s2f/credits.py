@@ -71,6 +71,23 @@ def credit_of_sources(
     )
 
 
+def credit_of_fit(head_model: Path | None, model_credit: str) -> str:
+    """Credit of a head that was fitted to a scan, in one line.
+
+    Args:
+        head_model: The head model's file; None for the shipped prior's head.
+        model_credit: What the model says of its source; may be empty.
+    """
+    changes = "Changed: fitted to a scan."
+    if head_model is None:
+        return f"{_line(HEAD, model_credit)} {changes}"
+    known = _known(head_model)
+    if known is not None:
+        return f"{known.partition(' Changed: ')[0]} {changes}"
+    source = " ".join(model_credit.split()) or f"{head_model.name}; see its own licence, which stays in force."
+    return f"{HEAD}{source.removeprefix(HEAD)} {changes}"
+
+
 def _known(file: Path) -> str | None:
     return KNOWN_SOURCES.get(sha256_of(file))
 

@@ -103,7 +103,7 @@ def face_picture(
     and negative distances make the colour scale symmetric about 0. `credit` goes into the file's metadata. The file
     is replaced whole or not at all.
     """
-    finer, finer_error = _rounded(face, error_mm)
+    finer, finer_error = rounded_head(face, error_mm)
     face_layer = Layer(finer, colour=CLAY, specular=0.05, gloss=14.0)
     skull_layer = Layer(skull, colour=BONE)
     veil = face_layer.restyled(colour=VEIL, opacity=0.24, rim_opacity=1.0, specular=0.02)
@@ -112,17 +112,19 @@ def face_picture(
         ("Face over the skull", [skull_layer, veil]),
     ]
     if true_face is not None:
-        rows.append(("True face", [Layer(_rounded(true_face)[0], colour=TRUE_CLAY, specular=0.05, gloss=14.0)]))
+        rows.append(("True face", [Layer(rounded_head(true_face)[0], colour=TRUE_CLAY, specular=0.05, gloss=14.0)]))
     scale = None
     if error_mm is not None and finer_error is not None:
         scale = error_scale(error_mm)
         rows.append((error_name, [face_layer.restyled(vertex_colours=scale.colours(finer_error), relief=0.6)]))
     floor = min(float(skull.vertices[:, 1].min()), _CHIN_Y_MM) - NECK_MM
     meshes = [layer.mesh for _, layers in rows for layer in layers]
-    frames = _frames(meshes, floor)
-    strips = [_strip([_fade_neck(render_frame(layers, frame), frame, floor) for frame in frames]) for _, layers in rows]
-    page = _page([name for name, _ in rows], strips, frames, scale, caption)
-    _save(page, path, caption, credit)
+    frames = view_frames(meshes, floor)
+    strips = [
+        view_strip([_fade_neck(render_frame(layers, frame), frame, floor) for frame in frames]) for _, layers in rows
+    ]
+    page = figure_page([name for name, _ in rows], strips, frames, scale, caption)
+    save_figure(page, path, caption, credit)
 
 
 def landmark_picture(
@@ -139,21 +141,21 @@ def landmark_picture(
     markers = Markers(
         np.array(list(landmarks.values()), dtype=np.float64).reshape(-1, 3), labels=tuple(landmarks), radius_mm=2.0
     )
-    frames = _frames([skull], float(skull.vertices[:, 1].min()), views, label_room(markers.labels, LABEL))
+    frames = view_frames([skull], float(skull.vertices[:, 1].min()), views, label_room(markers.labels, LABEL))
     panels = [
         draw_labels(over(render_frame([layer, markers.layer], frame), WHITE), frame, [layer], markers, size_px=LABEL)
         for frame in frames
     ]
-    page = _page(["Landmarks"], [_strip(panels)], frames, None, caption, disclaimer=False, views=views)
-    _save(page, path, caption, credit)
+    page = figure_page(["Landmarks"], [view_strip(panels)], frames, None, caption, disclaimer=False, views=views)
+    save_figure(page, path, caption, credit)
 
 
-def _rounded(mesh: Mesh, values: np.ndarray | None = None) -> tuple[Mesh, np.ndarray | None]:
+def rounded_head(mesh: Mesh, values: np.ndarray | None = None) -> tuple[Mesh, np.ndarray | None]:
     """Head models are coarse at the crown, marching cubes are not."""
     return rounded(mesh, values) if len(mesh.vertices) <= COARSE_VERTICES else (mesh, values)
 
 
-def _frames(
+def view_frames(
     meshes: Sequence[Mesh], floor: float, views: Sequence[tuple[str, View]] = VIEWS, side_px: float = 12.0
 ) -> list[Frame]:
     """One scale for all views, each centred on what it shows above `floor`, with `side_px` free on either side."""
@@ -181,7 +183,8 @@ def _fade_neck(image: np.ndarray, frame: Frame, floor: float) -> UInt8[np.ndarra
     return over(faded, WHITE)
 
 
-def _strip(panels: Sequence[np.ndarray]) -> Image.Image:
+def view_strip(panels: Sequence[np.ndarray]) -> Image.Image:
+    """The pictures of one row, from left to right."""
     height, width = panels[0].shape[:2]
     strip = Image.new("RGB", (PAGE_WIDTH, height), "white")
     for place, panel in enumerate(panels):
@@ -189,7 +192,7 @@ def _strip(panels: Sequence[np.ndarray]) -> Image.Image:
     return strip
 
 
-def _page(
+def figure_page(
     names: Sequence[str],
     strips: Sequence[Image.Image],
     frames: Sequence[Frame],
@@ -267,10 +270,11 @@ def _colour_bar(page: Image.Image, pen: ImageDraw.ImageDraw, scale: ErrorScale, 
     pen.text((left + width + 60, top + height // 2), "mm", font=font(TEXT), fill=INK, anchor="lm")
 
 
-def _save(page: Image.Image, path: Path | str, caption: str, credit: str) -> None:
+def save_figure(page: Image.Image, path: Path | str, caption: str, credit: str, *, disclaimer: bool = True) -> None:
     """PNG with its texts, whole or not at all."""
     info = PngInfo()
-    for key, text in (("Description", caption), ("Copyright", credit), ("Disclaimer", DISCLAIMER)):
+    texts = [("Description", caption), ("Copyright", credit)] + [("Disclaimer", DISCLAIMER)] * disclaimer
+    for key, text in texts:
         info.add_itxt(key, text)
     with whole_file(path) as unfinished:
         page.save(unfinished, format="PNG", pnginfo=info, dpi=(DOTS_PER_INCH, DOTS_PER_INCH))
