@@ -1,0 +1,40 @@
+"""`s2f bench round-trip`: a known head comes back, and options that do not go together are refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from data.prior import read_prior
+from s2f.cli import BAD_INPUT, main
+from s2f.round_trip import MISSING, RoundTrip, own_people, summary
+from s2f.shipped import PRIOR
+
+
+def test_a_known_head_comes_back() -> None:
+    said: list[str] = []
+    (result,) = own_people(read_prior(PRIOR).head, 1, said.append)
+    assert 0.02 < result.mean_mm < 0.5
+    assert said == ["own people: 1 of 1"]
+    assert 0 < MISSING < 1
+
+
+def test_summary_counts() -> None:
+    line = summary("people", [RoundTrip(0, 0.2, "converged"), RoundTrip(1, 0.6, "converged")], 0.5)
+    assert line == "people: 0.400 mm on average, 0.600 mm at most, 1 of 2 under 0.5 mm"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["bench", "flame", "--other-model", "a.npz"], "--other-model is for round-trip"),
+        (["bench", "round-trip", "--out", "a.md"], "--out is for the table of s2f bench flame"),
+        (["bench", "round-trip", "--head-model", "absent.npz"], "absent.npz"),
+    ],
+)
+def test_options_that_do_not_go_together(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == BAD_INPUT
+    error = capsys.readouterr().err
+    assert message in error
+    assert error.count("\n") == 1
