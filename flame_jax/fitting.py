@@ -2,7 +2,8 @@
 
     flame = Flame.of(read_head_model("flame2023.pkl").in_millimetres())
     scan = Scan.of(points)
-    result = fit(flame, [ScanToHead.of(flame, scan, sd=1.0), Prior.of("betas", 1.0, width=300)], start)
+    terms = [ScanToHead.of(flame, scan, sd=1.0), Prior.of("betas", 1.0, width=300)]
+    result = fit(flame, terms, Parameters.neutral(flame), stages(flame))
 
 Levenberg-Marquardt on the sum of all terms, with the analytic derivatives of `flame_jax.linearised`, compiled as one
 program: no step returns to the host. Under `jax.vmap` it fits a batch of heads.
@@ -22,7 +23,7 @@ from jaxtyping import Float, Int
 
 from flame_jax.errors import InputError
 from flame_jax.flame import Flame
-from flame_jax.least_squares import NormalEquations, Outcome, Solution, minimise, normal_equations
+from flame_jax.least_squares import NormalEquations, Outcome, Solution, covariance_of, minimise, normal_equations
 from flame_jax.linearised import Linearised
 from flame_jax.parameters import GROUPS, Layout, Parameters, available_groups
 from flame_jax.residuals import Term
@@ -137,22 +138,20 @@ def _fit(flame: Flame, terms: tuple[Term, ...], start: Parameters, stages: tuple
             x,
             max_iterations=stage.max_iterations,
             cost_tolerance=stage.cost_tolerance,
-            with_covariance=True,
         )
         return solution.x, solution
 
     x, solutions = jax.lax.scan(solve, x, settings)
     last = jax.tree.map(lambda leaf: leaf[-1], solutions)
-    free = Layout.of(start, stages[-1].free)
-    rows = np.concatenate([np.arange(part.start, part.stop) for part in map(layout.slices.get, free.slices) if part])
+    free = np.flatnonzero(layout.mask(stages[-1].free))
     failed = (solutions.code == Outcome.NOT_FINITE).any()
     return Fit(
         parameters=layout.parameters(x, start),
         code=jnp.where(failed, jnp.int32(Outcome.NOT_FINITE), last.code),
         cost=last.cost,
         iterations=solutions.iterations,
-        covariance=last.covariance[rows[:, None], rows[None, :]],
-        free=tuple(free.slices),
+        covariance=covariance_of(last.hessian[free[:, None], free[None, :]]),
+        free=tuple(group for group in layout.slices if group in stages[-1].free),
     )
 
 

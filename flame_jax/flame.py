@@ -24,8 +24,8 @@ from numpy.typing import DTypeLike
 
 from flame_jax.errors import InputError
 from flame_jax.landmark_embedding import LandmarkEmbedding
-from flame_jax.model import HeadModel
-from flame_jax.model_arrays import Array, model_arrays
+from flame_jax.model import Array, HeadModel
+from flame_jax.model_arrays import model_arrays
 from flame_jax.normals import vertex_normals
 from flame_jax.rotations import Rotations, rotation_matrix
 from flame_jax.skinning import joint_transforms, skinned

@@ -20,7 +20,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from flame_jax.errors import InputError
-from flame_jax.model import HeadModel
+from flame_jax.model import Array, HeadModel
 
 IBUG_GROUPS = MappingProxyType(
     {
@@ -42,8 +42,6 @@ FULL_COUNT = CONTOUR_COUNT + INNER_COUNT
 
 _SUM_TOLERANCE = 0.01
 """How far barycentric coordinates may sum from 1; half precision needs 0.001."""
-
-Array = np.ndarray | jax.Array
 
 
 @dataclasses.dataclass(frozen=True)

@@ -57,9 +57,10 @@ class Solution:
     """An `Outcome`."""
     iterations: Int[jax.Array, "*batch"]
     """Steps tried."""
-    covariance: Float[jax.Array, "*batch parameters parameters"] | None
-    """(J^T J)^-1 at `x`, the covariance of the estimate if each residual is in units of its standard deviation. A
-    direction that the residuals do not determine has a variance of the inverse machine precision. None if not asked."""
+    hessian: Float[jax.Array, "*batch parameters parameters"]
+    """J^T J at `x`."""
+    covariance: Float[jax.Array, "*batch parameters parameters"] | None = None
+    """What `covariance_of` makes of the hessian; None if not asked."""
 
 
 class NormalEquations(NamedTuple):
@@ -148,15 +149,15 @@ def levenberg_marquardt(
         jacobian = jax.jacfwd(residual_at)(x) if jacobian_fn is None else jacobian_fn(x, *args)
         return normal_equations(residual_at(x), jacobian.reshape(-1, x.size).astype(x.dtype))
 
-    return minimise(
+    solution = minimise(
         equations,
         x0,
         max_iterations=max_iterations,
         gradient_tolerance=gradient_tolerance,
         step_tolerance=step_tolerance,
         cost_tolerance=cost_tolerance,
-        with_covariance=with_covariance,
     )
+    return dataclasses.replace(solution, covariance=covariance_of(solution.hessian)) if with_covariance else solution
 
 
 def minimise(
@@ -167,7 +168,6 @@ def minimise(
     gradient_tolerance: float | jax.Array | None = None,
     step_tolerance: float | jax.Array | None = None,
     cost_tolerance: float | jax.Array | None = None,
-    with_covariance: bool = False,
 ) -> Solution:
     """`levenberg_marquardt` for a caller that has the normal equations at a parameter vector; to be called under `jit`.
 
@@ -192,8 +192,7 @@ def minimise(
         _first_state(start),
     )
     code = jnp.where(final.code == _RUNNING, jnp.int32(Outcome.MAX_ITERATIONS), final.code)
-    covariance = _covariance(final.at.hessian) if with_covariance else None
-    return Solution(final.x, final.at.cost, code, final.iterations, covariance)
+    return Solution(final.x, final.at.cost, code, final.iterations, final.at.hessian)
 
 
 def _first_state(x: jax.Array) -> _State:
@@ -265,7 +264,11 @@ def _code_at(at: NormalEquations, negligible: jax.Array, tolerances: _Tolerances
     return jnp.where(finite, code, jnp.int32(Outcome.NOT_FINITE))
 
 
-def _covariance(hessian: jax.Array) -> jax.Array:
+def covariance_of(hessian: Float[jax.Array, "parameters parameters"]) -> Float[jax.Array, "parameters parameters"]:
+    """(J^T J)^-1, the covariance of the estimate if each residual is in units of its standard deviation.
+
+    A direction that the residuals do not determine has a variance of the inverse machine precision.
+    """
     columns = jnp.sqrt(jnp.diagonal(hessian))
     scale = jnp.where(columns > 0, columns, jnp.ones_like(columns))
     values, vectors = jnp.linalg.eigh(hessian / (scale[:, None] * scale[None, :]))

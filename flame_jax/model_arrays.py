@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Int
 from numpy.typing import DTypeLike
 
 from flame_jax.errors import InputError
-from flame_jax.model import HeadModel
-
-Array = np.ndarray | jax.Array
+from flame_jax.model import Array, HeadModel
 
 _JOINTS = 5
 """Root, neck, jaw, left and right eye."""

@@ -41,6 +41,8 @@ import scipy.ndimage
 from jaxtyping import Float, Int
 from scipy.spatial import cKDTree
 
+from flame_jax.model import Array
+
 _ROW = 128
 """Points in a row. A power of two: see `_packed`."""
 
@@ -61,8 +63,6 @@ _MARGIN = 0.1
 
 _STEPS = 3
 """Rows looked through for each query."""
-
-Array = np.ndarray | jax.Array
 
 
 @jax.tree_util.register_dataclass

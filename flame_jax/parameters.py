@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from flame_jax.flame import JOINTS, Flame, Posed
-from flame_jax.model_arrays import Array
+from flame_jax.model import Array
 from flame_jax.rotations import matrix_to_axis_angle
 
 GROUPS = ("betas", "expression", *JOINTS, "transl", "log_scale")

@@ -17,7 +17,7 @@ from jaxtyping import Float, Int
 
 from flame_jax.flame import Flame
 from flame_jax.linearised import Linearised
-from flame_jax.model_arrays import Array
+from flame_jax.model import Array
 from flame_jax.parameters import GROUPS
 from flame_jax.robust import geman_mcclure_slope
 from flame_jax.rows import ParameterRows, PointRows, Rows, VertexRows

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from scipy.spatial import cKDTree
 
 from flame_jax.errors import InputError
+from flame_jax.model import Array
 from flame_jax.nearest_points import NearestIndex, nearest_index
 from flame_jax.scan_normals import estimated_normals, outward
 
@@ -19,8 +20,6 @@ _FEWEST = 100
 
 _SPACING_NEIGHBOURS = 6
 """Neighbours from which the density is told; the nearest alone would tell how they were sampled."""
-
-Array = np.ndarray | jax.Array
 
 
 @jax.tree_util.register_dataclass

@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 
 from flame_jax.flame import Flame
 from flame_jax.linearised import Linearised
-from flame_jax.model_arrays import Array
+from flame_jax.model import Array
 from flame_jax.nearest_points import NearestIndex, nearest, nearest_index
 from flame_jax.normals import incident_faces
 from flame_jax.robust import geman_mcclure_slope
@@ -78,7 +78,7 @@ class ScanToHead:
         return cls(scan, index, around, ones if share is None else share, sd, robust, distance)
 
     def rows(self, head: Linearised, loosening: jax.Array) -> Sequence[Rows]:
-        """One residual for each scan point, or three."""
+        """One residual for each scan point, or three, and one for all that do not match."""
         points, normals = jnp.asarray(self.scan.points), jnp.asarray(self.scan.normals)
         closest = nearest(self.index, head.vertices, points, _at_rest(head, points))
         corners, b_coords = _on_triangles(head, jnp.asarray(self.around)[closest], points)
@@ -134,7 +134,7 @@ class HeadToScan:
         return cls(scan, ones if share is None else share, sd, robust, reach, distance)
 
     def rows(self, head: Linearised, loosening: jax.Array) -> Sequence[Rows]:
-        """One residual for each vertex, or three."""
+        """One residual for each vertex, or three, and one for all that do not match."""
         points, normals = jnp.asarray(self.scan.points), jnp.asarray(self.scan.normals)
         closest = nearest(self.scan.index, points, head.vertices)
         gap, facing = head.vertices - points[closest], normals[closest]

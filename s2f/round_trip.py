@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.spatial.transform import Rotation
 
+from data.units import MM_PER_UNIT
 from fields.distance import DistanceScene
 from fields.mesh import Mesh, submesh, transform_points
 from fields.sampling import sample_surface
@@ -21,8 +22,6 @@ MISSING = 0.3
 """Share of the surface that a scan lacks."""
 NARROW_FACE = 6706
 """The first vertices of ICT-FaceKit: the face without ears, neck and scalp."""
-
-_UNITS_PER_M = {"mm": 1000.0, "cm": 100.0, "m": 1.0}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,9 +47,9 @@ def own_people(model: HeadModel, count: int, say: Callable[[str], None]) -> list
         vertices = _sampled(in_mm, rng)
         clean = submesh(Mesh(_turned(vertices, rng), in_mm.faces), _kept(vertices, in_mm.faces, rng, cut=seed % 2 == 1))
         noisy = clean.vertices + NOISE_MM * rng.normal(size=clean.vertices.shape)
-        per_mm = list(_UNITS_PER_M.values())[seed % 3] / 1000
-        fitted = fit_flame(Mesh(noisy * per_mm, clean.faces), model)
-        head = Mesh(fitted.mesh.vertices / per_mm, fitted.mesh.faces)
+        mm_per_unit = list(MM_PER_UNIT.values())[seed % 3]
+        fitted = fit_flame(Mesh(noisy / mm_per_unit, clean.faces), model)
+        head = Mesh(fitted.mesh.vertices * mm_per_unit, fitted.mesh.faces)
         distance = DistanceScene(head).distance(sample_surface(clean, 20_000, 0).points)
         results.append(RoundTrip(seed, float(distance.mean()), str(fitted.record["outcome"])))
     return results

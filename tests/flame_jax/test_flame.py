@@ -13,13 +13,11 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from flame_jax import HeadModel, InputError
-from flame_jax.flame import JOINTS, Flame, Posed
+from flame_jax.flame import JOINTS, Flame
 from flame_jax.landmark_embedding import LandmarkEmbedding
 from flame_jax.rotations import Rotations, matrix_to_six
 from tests.flame_made import flame_model, identity_model
-
-WIDTHS = {"betas": 6, "expression": 4} | dict.fromkeys(JOINTS, 3) | {"transl": 3}
-"""Numbers of each parameter of `flame_model`."""
+from tests.posed_made import WIDTHS, evaluated_of, posed_of, random_heads
 
 
 @pytest.fixture(autouse=True)
@@ -38,26 +36,10 @@ def only() -> Flame:
     return Flame.of(identity_model(), dtype=np.float64)
 
 
-def _heads(*batch: int, seed: int = 0) -> dict[str, Any]:
-    rng = np.random.default_rng(seed)
-    return {name: rng.normal(size=(*batch, width)) for name, width in WIDTHS.items()}
-
-
-def _posed(flame: Flame, heads: dict[str, Any], rotations: Rotations = "axis_angle") -> Posed:
-    rest = dict(heads)
-    return flame.shaped(rest.pop("betas", None)).posed(**rest, rotations=rotations)
-
-
-@functools.partial(jax.jit, static_argnums=2)
-def _evaluated(flame: Flame, heads: dict[str, Any], rotations: Rotations = "axis_angle") -> dict[str, jax.Array]:
-    posed = _posed(flame, heads, rotations)
-    return {"vertices": posed.vertices, "joints": posed.joints, "normals": posed.normals}
-
-
 @jax.jit
 def _by_vector(flame: Flame, x: Any) -> dict[str, jax.Array]:
     parts = jnp.split(x, np.cumsum(list(WIDTHS.values()))[:-1], axis=-1)
-    return _evaluated(flame, dict(zip(WIDTHS, parts, strict=True)))
+    return evaluated_of(flame, dict(zip(WIDTHS, parts, strict=True)))
 
 
 _quick = functools.partial(jax.jit, compiler_options={"xla_backend_optimization_level": 0})
@@ -101,10 +83,10 @@ def _by_the_equations(model: HeadModel, heads: dict[str, np.ndarray]) -> tuple[n
 @pytest.mark.parametrize("missing", [(), ("posedirs",), ("exprdirs",)])
 def test_against_the_equations(missing: tuple[str, ...]) -> None:
     model = dataclasses.replace(flame_model(), **dict.fromkeys(missing))  # type: ignore[arg-type]
-    heads = _heads()
+    heads = random_heads()
     if "exprdirs" in missing:
         del heads["expression"]
-    got = _evaluated(Flame.of(model, dtype=np.float64), heads)
+    got = evaluated_of(Flame.of(model, dtype=np.float64), heads)
     vertices, joints = _by_the_equations(model, heads)
     np.testing.assert_allclose(got["vertices"], vertices, rtol=0, atol=1e-13)
     np.testing.assert_allclose(got["joints"], joints, rtol=0, atol=1e-13)
@@ -115,13 +97,13 @@ def test_neutral_is_the_template(flame: Flame, only: Flame) -> None:
         shaped = one.shaped()
         np.testing.assert_array_equal(shaped.vertices, model.v_template)
         np.testing.assert_allclose(shaped.posed().vertices, model.v_template, rtol=0, atol=1e-16)
-    heads = {name: np.zeros_like(value) for name, value in _heads().items()}
-    np.testing.assert_allclose(_evaluated(flame, heads)["vertices"], flame_model().v_template, rtol=0, atol=1e-15)
+    heads = {name: np.zeros_like(value) for name, value in random_heads().items()}
+    np.testing.assert_allclose(evaluated_of(flame, heads)["vertices"], flame_model().v_template, rtol=0, atol=1e-15)
 
 
 @pytest.mark.parametrize("size", [0, 1], ids=["at zero", "anywhere"])
 def test_derivatives_by_all_parameters(flame: Flame, size: int) -> None:
-    x = size * np.concatenate(list(_heads(seed=3).values()))
+    x = size * np.concatenate(list(random_heads(seed=3).values()))
     forward = _forward(flame, x)
     step = 1e-6 * np.eye(len(x))
     ahead, behind = _by_vector(flame, x + step), _by_vector(flame, x - step)
@@ -140,51 +122,51 @@ def test_derivatives_by_all_parameters(flame: Flame, size: int) -> None:
 
 @pytest.mark.parametrize("batch", [(4,), (2, 3)])
 def test_batches_are_loops(flame: Flame, batch: tuple[int, ...]) -> None:
-    heads = _heads(*batch)
-    together = _evaluated(flame, heads)
+    heads = random_heads(*batch)
+    together = evaluated_of(flame, heads)
     for place in np.ndindex(batch):
-        alone = _evaluated(flame, {name: value[place] for name, value in heads.items()})
+        alone = evaluated_of(flame, {name: value[place] for name, value in heads.items()})
         for name, value in together.items():
             np.testing.assert_allclose(value[place], alone[name], rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", ["betas", "expression", "jaw_pose", "transl"])
 def test_one_parameter_against_a_batch_of_the_others(flame: Flame, name: str) -> None:
-    one, many = _heads(), _heads(4, seed=1)
+    one, many = random_heads(), random_heads(4, seed=1)
     for mixed in (many | {name: one[name]}, one | {name: many[name]}):
         full = {key: np.broadcast_to(value, (4, value.shape[-1])) for key, value in mixed.items()}
-        wanted, got = _evaluated(flame, full), _evaluated(flame, mixed)
+        wanted, got = evaluated_of(flame, full), evaluated_of(flame, mixed)
         for key in wanted:
             np.testing.assert_allclose(got[key], wanted[key], rtol=0, atol=1e-12)
 
 
 def test_crossed_batches(flame: Flame) -> None:
-    people, poses = _heads(2, 1), _heads(3, seed=1)
-    got = _evaluated(flame, poses | {"betas": people["betas"]})
+    people, poses = random_heads(2, 1), random_heads(3, seed=1)
+    got = evaluated_of(flame, poses | {"betas": people["betas"]})
     assert got["vertices"].shape == (2, 3, 42, 3)
     assert got["joints"].shape == (2, 3, 5, 3)
-    alone = _evaluated(flame, {key: value[2] for key, value in poses.items()} | {"betas": people["betas"][1, 0]})
+    alone = evaluated_of(flame, {key: value[2] for key, value in poses.items()} | {"betas": people["betas"][1, 0]})
     np.testing.assert_allclose(got["normals"][1, 2], alone["normals"], rtol=0, atol=1e-12)
     with pytest.raises(ValueError, match="ncompatible shapes"):
-        flame.shaped(_heads(2)["betas"]).posed(jaw_pose=_heads(3)["jaw_pose"])
+        flame.shaped(random_heads(2)["betas"]).posed(jaw_pose=random_heads(3)["jaw_pose"])
 
 
 def test_the_model_is_an_argument(flame: Flame) -> None:
-    heads = _heads(4)
-    wanted = _evaluated(flame, heads)["vertices"]
-    mapped = jax.jit(jax.vmap(lambda flame, heads: _posed(flame, heads).vertices, in_axes=(None, 0)))
+    heads = random_heads(4)
+    wanted = evaluated_of(flame, heads)["vertices"]
+    mapped = jax.jit(jax.vmap(lambda flame, heads: posed_of(flame, heads).vertices, in_axes=(None, 0)))
     np.testing.assert_allclose(mapped(flame, heads), wanted, rtol=0, atol=1e-15)
     on_device = jax.tree.map(jnp.asarray, flame)
     assert all(isinstance(leaf, jax.Array) for leaf in jax.tree.leaves(on_device))
     np.testing.assert_allclose(mapped(on_device, heads), wanted, rtol=0, atol=1e-15)
-    posed = jax.jit(_posed)(flame, heads)
+    posed = jax.jit(posed_of)(flame, heads)
     np.testing.assert_allclose(posed.vertices, wanted, rtol=0, atol=1e-15)
     assert posed.flame.name == "made"
 
 
 def test_rotations_in_three_ways(flame: Flame) -> None:
-    heads = _heads(2)
-    wanted = _evaluated(flame, heads)
+    heads = random_heads(2)
+    wanted = evaluated_of(flame, heads)
     others: tuple[Rotations, ...] = ("matrix", "6d")
     for given_as in others:
         other = dict(heads)
@@ -192,7 +174,7 @@ def test_rotations_in_three_ways(flame: Flame) -> None:
             matrix = Rotation.from_rotvec(heads[name]).as_matrix()
             # Six numbers are made orthonormal, so their length is free.
             other[name] = matrix if given_as == "matrix" else 3 * np.asarray(matrix_to_six(matrix))
-        got = _evaluated(flame, other, given_as)
+        got = evaluated_of(flame, other, given_as)
         np.testing.assert_allclose(got["vertices"], wanted["vertices"], rtol=0, atol=1e-13)
         np.testing.assert_allclose(got["joints"], wanted["joints"], rtol=0, atol=1e-13)
 
@@ -215,16 +197,16 @@ def test_wrong_shapes(flame: Flame) -> None:
 
 
 def test_fewer_coefficients_are_the_first(flame: Flame) -> None:
-    heads = _heads(3)
+    heads = random_heads(3)
     zeroed = {name: np.array(value) for name, value in heads.items()}
     zeroed["betas"][:, 2:] = 0
     zeroed["expression"][:, 1:] = 0
     fewer = heads | {"betas": heads["betas"][:, :2], "expression": heads["expression"][:, :1]}
-    wanted = _evaluated(flame, zeroed)
+    wanted = evaluated_of(flame, zeroed)
     small = Flame.of(flame_model(), identities=2, expressions=1, dtype=np.float64)
     assert (small.shapedirs.shape[0], small.exprdirs.shape[0]) == (2, 1)
     for model in (flame, small):
-        got = _evaluated(model, fewer)
+        got = evaluated_of(model, fewer)
         for name in wanted:
             np.testing.assert_allclose(got[name], wanted[name], rtol=0, atol=1e-13)
     with pytest.raises(ValueError, match="6 identity coefficients"):
@@ -248,7 +230,7 @@ def test_what_the_model_does_not_have(arguments: dict[str, Any], message: str) -
 
 
 def test_surface_points(flame: Flame) -> None:
-    posed = jax.jit(_posed)(flame, _heads(2))
+    posed = jax.jit(posed_of)(flame, random_heads(2))
     corners, weights = np.array([[3, 4, 5], [7, 6, 5]]), np.array([[0.2, 0.3, 0.5], [0, 1, 0]])
     points = posed.surface_points(corners, weights)
     vertices = np.asarray(posed.vertices)
@@ -259,7 +241,7 @@ def test_surface_points(flame: Flame) -> None:
 def test_landmarks(flame: Flame) -> None:
     rng = np.random.default_rng(5)
     marks = LandmarkEmbedding(rng.integers(0, len(flame.faces), 7), rng.dirichlet(np.ones(3), 7), name="seven")
-    posed = _posed(flame, _heads(2))
+    posed = posed_of(flame, random_heads(2))
     corners = np.asarray(flame.faces)[marks.face_idx]
     np.testing.assert_array_equal(posed.landmarks(marks), posed.surface_points(corners, marks.b_coords))
     beyond = LandmarkEmbedding(marks.face_idx + 99, marks.b_coords, name="beyond")
@@ -270,7 +252,7 @@ def test_landmarks(flame: Flame) -> None:
 
 
 def test_identity_only(only: Flame) -> None:
-    model, heads = identity_model(), _heads(2)
+    model, heads = identity_model(), random_heads(2)
     shaped = only.shaped(heads["betas"])
     rest = model.v_template + np.einsum("vdk,bk->bvd", model.shapedirs, heads["betas"])
     np.testing.assert_allclose(shaped.vertices, rest, rtol=0, atol=1e-15)
@@ -289,9 +271,9 @@ def test_identity_only(only: Flame) -> None:
 def test_units(flame: Flame) -> None:
     millimetres = Flame.of(flame_model().in_millimetres(), dtype=np.float64)
     assert millimetres.metres_per_unit == 1e-3
-    heads = _heads()
+    heads = random_heads()
     scaled = heads | {"transl": 1000 * heads["transl"]}
-    got, wanted = _evaluated(millimetres, scaled), _evaluated(flame, heads)
+    got, wanted = evaluated_of(millimetres, scaled), evaluated_of(flame, heads)
     np.testing.assert_allclose(got["vertices"], 1000 * wanted["vertices"], rtol=0, atol=1e-10)
     np.testing.assert_allclose(got["joints"], 1000 * wanted["joints"], rtol=0, atol=1e-10)
 

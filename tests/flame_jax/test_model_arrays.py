@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,11 @@ import numpy as np
 import pytest
 
 from flame_jax import HeadModel, InputError, read_head_model
-from flame_jax.flame import JOINTS, Flame, Posed
-from flame_jax.rotations import Rotations
+from flame_jax.flame import JOINTS, Flame
 from tests.flame_made import flame_model, flame_parts, write_npz
+from tests.posed_made import evaluated_of, random_heads
 
 _SHARED = Path(__file__).parents[3] / "shared/data/flame2023open/flame2023open_identity60.npz"
-
-WIDTHS = {"betas": 6, "expression": 4} | dict.fromkeys(JOINTS, 3) | {"transl": 3}
-"""Numbers of each parameter of `flame_model`."""
 
 
 @pytest.fixture(autouse=True)
@@ -34,29 +30,13 @@ def flame() -> Flame:
     return Flame.of(flame_model(), dtype=np.float64)
 
 
-def _heads(*batch: int, seed: int = 0) -> dict[str, Any]:
-    rng = np.random.default_rng(seed)
-    return {name: rng.normal(size=(*batch, width)) for name, width in WIDTHS.items()}
-
-
-def _posed(flame: Flame, heads: dict[str, Any], rotations: Rotations = "axis_angle") -> Posed:
-    rest = dict(heads)
-    return flame.shaped(rest.pop("betas", None)).posed(**rest, rotations=rotations)
-
-
-@functools.partial(jax.jit, static_argnums=2)
-def _evaluated(flame: Flame, heads: dict[str, Any], rotations: Rotations = "axis_angle") -> dict[str, jax.Array]:
-    posed = _posed(flame, heads, rotations)
-    return {"vertices": posed.vertices, "joints": posed.joints, "normals": posed.normals}
-
-
 def test_vertex_subset(flame: Flame) -> None:
     ids = np.array([30, 3, 5, 4, 12, 31, 3, 32, 33])
     some = Flame.of(flame_model(), vertex_ids=ids, dtype=np.float64)
     kept = np.unique(ids)
     np.testing.assert_array_equal(some.vertex_ids, kept)
-    heads = _heads(2)
-    got, wanted = _evaluated(some, heads), _evaluated(flame, heads)
+    heads = random_heads(2)
+    got, wanted = evaluated_of(some, heads), evaluated_of(flame, heads)
     np.testing.assert_allclose(got["vertices"], wanted["vertices"][:, kept], rtol=0, atol=1e-15)
     np.testing.assert_array_equal(got["joints"], wanted["joints"])
     # The fan's triangles are i, i + 1, i + 2: three of them are whole here.
@@ -76,9 +56,9 @@ def _millimetres_lost(model: HeadModel, dtype: Any) -> tuple[float, Flame]:
     if model.exprdirs is not None:
         heads["expression"] = rng.normal(size=(16, model.exprdirs.shape[2]))
         heads |= {name: 0.3 * rng.normal(size=(16, 3)) for name in JOINTS}
-    exact = _evaluated(Flame.of(model, dtype=np.float64), heads)["vertices"]
+    exact = evaluated_of(Flame.of(model, dtype=np.float64), heads)["vertices"]
     rounded = Flame.of(model, dtype=dtype)
-    got = _evaluated(rounded, {name: value.astype(np.float32) for name, value in heads.items()})
+    got = evaluated_of(rounded, {name: value.astype(np.float32) for name, value in heads.items()})
     assert {leaf.dtype for leaf in got.values()} == {np.dtype(np.float32)}
     return 1e3 * model.metres_per_unit * float(np.abs(got["vertices"] - exact).max()), rounded
 
