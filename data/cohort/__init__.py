@@ -1,0 +1,1 @@
+"""The synthetic cohort: skull–face pairs made by anatomy, as files and as a pure JAX program."""
