@@ -6,11 +6,10 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy as np
-import scipy.sparse as sp
-from scipy.sparse.csgraph import connected_components
 
 from data.cleaning import decimate
 from data.closed_head import close_head
+from data.head_parts import head_parts
 from data.landmark_rules import template_landmarks
 from data.landmarks import ALL_KEYS
 from data.prior import AnatomyPrior
@@ -71,7 +70,11 @@ def build_prior(
     """
     model = model.in_millimetres()
     mean = Mesh(model.v_template.astype(np.float64), model.faces)
-    eyes = _eye_centres(mean, model.name)
+    eyes = head_parts(mean).eye_centres(mean.vertices)
+    if eyes is None:
+        raise InputError(
+            f"head model {model.name!r} has no two eyeballs as parts of their own; give a model with FLAME's layout"
+        )
     progress("closing the mean head")
     neck = soft_landmarks(mean)["me"][1] - _NECK_BELOW_MENTON_MM
     closed = close_head(mean, neck_y=neck, vertex_count=size.head_vertices, voxel_mm=size.voxel_mm)
@@ -135,19 +138,3 @@ def learn_modes(components: np.ndarray, samples: int, most: int, seed: int) -> t
     coefficients = (gram_vectors[:, keep] / np.sqrt(gram_values[keep])) @ axes[:, order] * np.sqrt(variance[order])
     modes = (coefficients.T @ flat).reshape(len(order), vertices, 3)
     return (mean @ flat).reshape(vertices, 3), modes
-
-
-def _eye_centres(mesh: Mesh, name: str) -> np.ndarray:
-    """Centres of the left and right eyeball: the two largest small closed parts of the head model, one on each side."""
-    edges = mesh.faces[:, [0, 1, 1, 2]].reshape(-1, 2)
-    graph = sp.coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(len(mesh.vertices),) * 2)
-    _, label = connected_components(graph, directed=False)
-    sizes = np.asarray(np.bincount(label))
-    by_size = list(np.argsort(sizes))
-    parts = [part for part in by_size[-3:-1] if sizes[part] > 50]
-    centres: list[np.ndarray] = [np.asarray(mesh.vertices[label == part].mean(axis=0)) for part in parts]
-    if len(centres) != 2 or centres[0][0] * centres[1][0] >= 0:
-        raise InputError(
-            f"head model {name!r} has no two eyeballs as parts of their own; give a model with FLAME's layout"
-        )
-    return np.stack(centres if centres[0][0] > 0 else centres[::-1])

@@ -17,6 +17,7 @@ from jaxtyping import Float
 from scipy.sparse.csgraph import connected_components
 
 from data.cleaning import decimate
+from data.head_parts import head_parts
 from fields.distance import DistanceScene
 from fields.mesh import Mesh
 from fields.narrow_band import sample_band
@@ -44,12 +45,14 @@ class ClosedHead:
 def close_head(model_mesh: Mesh, *, neck_y: float, vertex_count: int, voxel_mm: float = 1.0) -> ClosedHead:
     """Make one closed outer skin of about `vertex_count` vertices from a head model's mean (mm, y up, z forward).
 
-    `neck_y` is the height of the horizontal plane that caps the neck. Components other than the largest that are
-    closed (eyeballs) are united with it.
+    `neck_y` is the height of the horizontal plane that caps the neck. Eyeballs are united with the skin; teeth, lashes
+    and whatever else the model has are left out.
     """
-    skin, others = _components(model_mesh)
+    parts = head_parts(model_mesh)
+    skin = _compact(model_mesh.vertices, parts.skin)
     body = DistanceScene(fill_holes(skin))
-    eyes = [(DistanceScene(part), *_bounding_sphere(part)) for part in others]
+    balls = [_compact(model_mesh.vertices, faces) for eye in parts.eyes for faces in eye]
+    eyes = [(DistanceScene(fill_holes(ball)), *_bounding_sphere(ball)) for ball in balls]
 
     def united(points: np.ndarray) -> np.ndarray:
         distance = body.signed_distance(points)
@@ -66,7 +69,7 @@ def close_head(model_mesh: Mesh, *, neck_y: float, vertex_count: int, voxel_mm: 
     solid = sample_band(lambda points: shell.signed_distance(points) + CREASE_MM, low, high, voxel_mm)
     fine = _largest(solid.surface())
     mesh = _relax(_decimate_for_faces(fine, 2 * vertex_count), fine, neck_y)
-    return ClosedHead(mesh, _bind(mesh, model_mesh))
+    return ClosedHead(mesh, _bind(mesh, Mesh(model_mesh.vertices, parts.outside())))
 
 
 def fill_holes(mesh: Mesh) -> Mesh:
@@ -96,21 +99,18 @@ def _graph(edges: np.ndarray, count: int) -> sp.coo_matrix:
     return sp.coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(count, count))
 
 
-def _components(mesh: Mesh) -> tuple[Mesh, list[Mesh]]:
-    """The largest component and the others."""
-    edges = mesh.faces[:, [0, 1, 1, 2]].reshape(-1, 2)
-    _, label = connected_components(_graph(edges, len(mesh.vertices)), directed=False)
-    parts = []
-    for part in np.unique(label[mesh.faces[:, 0]]):
-        faces = mesh.faces[label[mesh.faces[:, 0]] == part]
-        used, renumbered = np.unique(faces, return_inverse=True)
-        parts.append(Mesh(mesh.vertices[used], renumbered.reshape(faces.shape).astype(np.int32)))
-    parts.sort(key=lambda part: -len(part.faces))
-    return parts[0], parts[1:]
+def _compact(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
+    """Triangles with the vertices that they use."""
+    used, renumbered = np.unique(faces, return_inverse=True)
+    return Mesh(vertices[used], renumbered.reshape(faces.shape).astype(np.int32))
 
 
 def _largest(mesh: Mesh) -> Mesh:
-    return _components(mesh)[0]
+    """The connected part with most triangles."""
+    edges = mesh.faces[:, [0, 1, 1, 2]].reshape(-1, 2)
+    _, label = connected_components(_graph(edges, len(mesh.vertices)), directed=False)
+    label_of_face = label[mesh.faces[:, 0]]
+    return _compact(mesh.vertices, mesh.faces[label_of_face == np.bincount(label_of_face).argmax()])
 
 
 def _adjacency(mesh: Mesh) -> sp.csr_matrix:

@@ -65,13 +65,13 @@ class FittableHead:
             credit=model.credit,
         )
         skin = SurfacePoints.of(prior.head_mesh(), prior.tie_faces, prior.tie_weights).points
-        outer = dataclasses.replace(placed, faces=placed.faces[_outer(placed, prior)], uv=None, uv_faces=None)
+        on_skin = outer_skin(Mesh(placed.v_template.astype(np.float64), placed.faces), prior.head_mesh())
+        outer = dataclasses.replace(placed, faces=placed.faces[on_skin], uv=None, uv_faces=None)
         return cls(placed, outer, DistanceScene(Mesh(outer.v_template.astype(np.float64), outer.faces)).closest(skin))
 
 
-def _outer(model: HeadModel, prior: AnatomyPrior) -> Bool[np.ndarray, " faces"]:
-    """Triangles of the mean that lie on the prior's mean head, which is closed, and face the same way."""
-    mesh, head = Mesh(model.v_template.astype(np.float64), model.faces), prior.head_mesh()
+def outer_skin(mesh: Mesh, head: Mesh) -> Bool[np.ndarray, " faces"]:
+    """Triangles of a head model that lie on the prior's mean head, which is closed, and face the same way."""
     centroids = mesh.vertices[mesh.faces].mean(axis=1)
     near = DistanceScene(head).closest(centroids)
     facing = np.einsum("fd,fd->f", head.face_normals()[near.face_ids], mesh.face_normals())

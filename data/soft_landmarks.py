@@ -14,6 +14,9 @@ from fields.distance import DistanceScene
 from fields.mesh import Mesh
 
 _STEP = 0.2
+CHIN_MM = 16.0
+"""Menton lies at least so far behind pogonion, about as far as the symphysis is thick: under a chin that is square in
+profile, as ICT-FaceKit's, the outline turns down sooner. FLAME's menton is 20 mm behind."""
 
 
 def soft_landmarks(head: Mesh) -> dict[str, Float[np.ndarray, "3"]]:
@@ -56,6 +59,10 @@ def soft_landmarks(head: Mesh) -> dict[str, Float[np.ndarray, "3"]]:
     # Where the outline under the chin has turned down by 45 and by 70 degrees.
     points["gn"] = most(points["pg"][1] - 30, points["pg"][1], tilt=-1.0)
     points["me"] = most(points["pg"][1] - 24, points["pg"][1], tilt=-float(np.tan(np.radians(70))))
+    y, z = profile(points["pg"][1] - 24, points["me"][1])
+    under = np.flatnonzero(z < points["pg"][2] - CHIN_MM)
+    if points["me"][2] > points["pg"][2] - CHIN_MM and len(under):
+        points["me"] = np.array([0.0, y[under[-1]], z[under[-1]]])
     for side, suffix in ((1.0, "_l"), (-1.0, "_r")):
         points["concha" + suffix] = _concha(relief, head, side)
     return points

@@ -15,6 +15,7 @@ import tyro
 
 from flame_jax.errors import InputError
 from s2f.commands.bench import Bench
+from s2f.commands.build_jaw import BuildJaw
 from s2f.commands.build_prior import BuildPrior
 from s2f.commands.compare import Compare
 from s2f.commands.demo import Demo
@@ -35,6 +36,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "fit-flame": FitFlame,
     "compare": Compare,
     "build-prior": BuildPrior,
+    "build-jaw": BuildJaw,
     "bench": Bench,
     "doctor": Doctor,
 }

@@ -4,5 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-PRIOR = Path(__file__).parent / "assets" / "prior.npz"
+_ASSETS = Path(__file__).parent / "assets"
+
+PRIOR = _ASSETS / "prior.npz"
 """The anatomy prior."""
+PRIOR_ICT = _ASSETS / "prior_ict.npz"
+"""An anatomy prior of another head model, ICT-FaceKit."""
+JAW_OPEN = _ASSETS / "jaw_open.npz"
+"""How the head of `PRIOR` opens its mouth."""
+JAW_OPEN_ICT = _ASSETS / "jaw_open_ict.npz"
+"""How the head of `PRIOR_ICT` opens its mouth."""

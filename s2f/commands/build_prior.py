@@ -27,7 +27,7 @@ class BuildPrior:
     out: Annotated[Path, _File]
     """Where to write the prior (.npz)."""
     head_model: Annotated[Path, _File]
-    """A FLAME-format head model: FLAME's own .pkl of any year, or an .npz."""
+    """A FLAME-format head model (FLAME's own .pkl of any year, or an .npz), or ICT-FaceKit (its folder, or an .npz)."""
     skull_template: Annotated[Path | None, _OptionalFile] = None
     """A complete skull, jaw closed (mesh, any unit); the shipped prior's skull if not given."""
     skull_landmarks: Annotated[Path | None, _OptionalFile] = None
@@ -36,6 +36,8 @@ class BuildPrior:
     """CSV with columns hard, mean_mm, sd_mm; the shipped prior's table if not given."""
     credit: Annotated[str | None, tyro.conf.arg(metavar="TEXT", help_behavior_hint="")] = None
     """Sources, licences and changes, to travel with the prior and its faces; put together if not given."""
+    modes: int = 100
+    """Identity modes at most: fewer make a smaller file."""
     overwrite: bool = False
     """Replace the result of an earlier run."""
 
@@ -43,6 +45,8 @@ class BuildPrior:
         """Read the three sources, build, write, and say how large the prior is."""
         if self.skull_landmarks is not None and self.skull_template is None:
             raise InputError(f"{self.skull_landmarks}: landmarks of which skull? give --skull-template too")
+        if self.modes < 1:
+            raise InputError(f"--modes {self.modes}: a head needs at least one identity mode")
 
         from s2f.outputs import check_extension, check_outputs
 
@@ -73,7 +77,7 @@ class BuildPrior:
                 landmarks,
                 tissue,
                 credit=self.credit or self._credit(model.credit, shipped),
-                size=PriorSize(),
+                size=PriorSize(modes=self.modes),
                 progress=say,
             )
         with steps.step("writing"):

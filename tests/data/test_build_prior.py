@@ -18,7 +18,7 @@ from fields.distance import DistanceScene
 from fields.mesh import Mesh
 from flame_jax import HeadModel, read_head_model
 from flame_jax.errors import InputError
-from s2f.shipped import PRIOR
+from s2f.shipped import PRIOR, PRIOR_ICT
 from tests.data_made import sphere
 from tests.flame_made import write_npz
 from tests.prior_made import MODES, made_flame
@@ -62,9 +62,15 @@ def built(shipped: AnatomyPrior, tmp_path_factory: pytest.TempPathFactory) -> Bu
     return Built(model, skin, prior, steps)
 
 
-@pytest.fixture(params=["made", "shipped"])
+@pytest.fixture(scope="module")
+def shipped_ict() -> AnatomyPrior:
+    return read_prior(PRIOR_ICT)
+
+
+@pytest.fixture(params=["built", "shipped", "shipped_ict"])
 def prior(request: pytest.FixtureRequest) -> AnatomyPrior:
-    return request.getfixturevalue("built").prior if request.param == "made" else request.getfixturevalue("shipped")
+    found = request.getfixturevalue(request.param)
+    return found.prior if isinstance(found, Built) else found
 
 
 def test_the_head_is_one_closed_outward_surface_without_handles(prior: AnatomyPrior) -> None:
@@ -134,7 +140,7 @@ def test_the_skull_follows_the_head_and_the_depths(prior: AnatomyPrior) -> None:
     assert np.linalg.norm(other.vertices - prior.skull.vertices, axis=1).mean() > 1.0
 
 
-def test_modes_are_ordered_and_credit_is_kept(built: Built, shipped: AnatomyPrior) -> None:
+def test_modes_are_ordered_and_credit_is_kept(built: Built, shipped: AnatomyPrior, shipped_ict: AnatomyPrior) -> None:
     size = [np.linalg.norm(built.prior.head.shapedirs[:, :, k]) for k in range(MODES)]
     assert built.prior.head.shapedirs.shape[2] == MODES  # the other components move nothing
     assert (np.diff(size) < 0).all()
@@ -142,6 +148,13 @@ def test_modes_are_ordered_and_credit_is_kept(built: Built, shipped: AnatomyPrio
     assert built.steps
     for word in ("FLAME 2023 Open", "CC BY 4.0", "YahooJAPAN", "CC BY 3.0", "10.1007/s00414-023-03087-x", "Changed:"):
         assert word in shipped.credit
+    for word in ("ICT-FaceKit", "(c) 2020 USC Institute for Creative Technologies, MIT License", "YahooJAPAN"):
+        assert word in shipped_ict.credit
+
+
+def test_the_bone_of_the_shipped_priors_is_well_covered(shipped: AnatomyPrior, shipped_ict: AnatomyPrior) -> None:
+    for prior, least in ((shipped, 2.0), (shipped_ict, 1.5)):
+        assert -DistanceScene(prior.head_mesh()).signed_distance(prior.skull.vertices).max() > least
 
 
 def test_writing_and_reading_back(built: Built, tmp_path: Path) -> None:

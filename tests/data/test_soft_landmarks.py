@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from data.prior import read_prior
-from data.soft_landmarks import soft_landmarks
+from data.soft_landmarks import CHIN_MM, soft_landmarks
 from fields.distance import DistanceScene
 from fields.mesh import Mesh
-from s2f.shipped import PRIOR
+from s2f.shipped import PRIOR, PRIOR_ICT
 from tests.prior_made import T_FLAME_HEAD
 
 
@@ -52,3 +54,10 @@ def test_they_move_with_the_head(head: Mesh, points: dict[str, np.ndarray]) -> N
     shift = np.array([0.0, 37.0, -11.0])
     for key, point in soft_landmarks(Mesh(head.vertices + shift, head.faces)).items():
         np.testing.assert_allclose(point - shift, points[key], atol=1.1, err_msg=key)
+
+
+@pytest.mark.parametrize("path", [PRIOR, PRIOR_ICT], ids=["FLAME", "ICT"])
+def test_menton_lies_well_behind_pogonion_under_a_square_chin_as_well(path: Path) -> None:
+    points = soft_landmarks(read_prior(path).head_mesh())
+    assert 0.99 * CHIN_MM < points["pg"][2] - points["me"][2] < 25.0
+    assert points["me"][1] < points["gn"][1] < points["pg"][1]

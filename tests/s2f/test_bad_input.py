@@ -16,6 +16,7 @@ from data.mesh_files import write_mesh
 from fields.mesh import Mesh
 from s2f.cli import main
 from tests.data_made import box, sphere
+from tests.flame_made import flame_parts, write_npz
 from tests.volumes_made import as_image, write_dicom_series
 
 ROOT = Path(__file__).parents[2]
@@ -250,8 +251,23 @@ def test_build_prior_input(capfd, tmp_path):
     assert "model.npz: not a " in refusal(capfd, "build-prior", "--head-model", model, out=out)
     line = refusal(capfd, "build-prior", "--head-model", model, "--skull-landmarks", "marks.json", out=out)
     assert "--skull-template" in line
+    assert "--modes 0" in refusal(capfd, "build-prior", "--head-model", model, "--modes", "0", out=out)
     line = refusal(capfd, "build-prior", "--head-model", model, out=tmp_path / "results" / "prior.obj")
     assert ".npz" in line
+
+
+def test_build_jaw_input(capfd, tmp_path):
+    model, out = written(tmp_path / "model.npz", "no model"), tmp_path / "results" / "jaw.npz"
+    assert "absent.npz" in refusal(capfd, "build-jaw", "--head-model", "absent.npz", out=out)
+    assert "model.npz: not a " in refusal(capfd, "build-jaw", "--head-model", model, out=out)
+    line = refusal(capfd, "build-jaw", "--head-model", model, out=tmp_path / "results" / "jaw.obj")
+    assert ".npz" in line
+    assert "model.npz: is read and would be written" in refusal(capfd, "build-jaw", "--head-model", model, out=model)
+    shut = write_npz(tmp_path / "shut.npz", flame_parts())
+    line = refusal(capfd, "build-jaw", "--head-model", shut, out=out)
+    assert "shut.npz: has no expression jawOpen; give ICT-FaceKit" in line
+    line = refusal(capfd, "build-jaw", "--head-model", shut, "--prior", "absent.npz", out=out)
+    assert "absent.npz: no such file" in line
 
 
 @pytest.mark.parametrize("case", ["no file", "two series"])

@@ -55,7 +55,7 @@ def test_help_names_every_command(capsys):
         main(["--help"])
     assert end.value.code == 0
     shown = capsys.readouterr().out
-    for name in ("preprocess", "reconstruct", "compare", "build-prior", "demo", "doctor"):
+    for name in ("preprocess", "reconstruct", "compare", "build-prior", "build-jaw", "demo", "doctor"):
         assert name in shown
     assert "not an identification" in " ".join(shown.split())
 
