@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from eval.skull_record import numbers, read_json_object
+from data.json_file import numbers, read_json_object
 from flame_jax.errors import InputError
 
 _KEYS = ("boxes_mm", "spheres_mm", "half_spaces_mm")

@@ -13,18 +13,12 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Bool, Float
 
+from data.face_region import ABOVE_NASION_MM, BELOW_MENTON_MM, FACE_BEHIND_PORION_MM
 from fields.distance import DistanceScene
 from fields.mesh import Mesh
 from flame_jax.errors import InputError
 
 Landmarks = Mapping[str, Float[np.ndarray, "3"]]
-
-FACE_BEHIND_PORION_MM = 25.0
-"""The face begins this far in front of the poria: the auricle lies at the meatus and behind it."""
-BELOW_MENTON_MM = 5.0
-"""The regions reach this far under bony menton, so that most of the chin's soft tissue is in and the neck is not."""
-ABOVE_NASION_MM = 45.0
-"""Upper end of the face: about the hair line."""
 
 REGION_LANDMARKS: dict[str, tuple[str, ...]] = {"face": ("po", "me", "n"), "head": ("me",)}
 """What each region is anchored to."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
+from data.json_file import numbers, read_json_object
 from flame_jax.errors import InputError
 
 _SCALE_TOLERANCE = 1e-3
@@ -59,30 +58,3 @@ def _is_rigid(transform: np.ndarray, scale: float) -> bool:
     rotation = transform[:3, :3] / scale
     orthonormal = np.allclose(rotation @ rotation.T, np.eye(3), rtol=0.0, atol=2.0 * _SCALE_TOLERANCE)
     return bool(orthonormal and np.linalg.det(rotation) > 0.0 and np.allclose(transform[3], [0.0, 0.0, 0.0, 1.0]))
-
-
-def read_json_object(path: Path, remedy: str) -> dict[str, Any]:
-    """A JSON file whose top level is an object, or `InputError`."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file; {remedy}") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
-    except ValueError:
-        raise InputError(f"{path}: is not JSON; {remedy}") from None
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: is not a JSON object; {remedy}")
-    return content
-
-
-def numbers(path: Path, value: Any, shape: tuple[int, ...], name: str) -> np.ndarray:
-    """Finite numbers of a shape, or `InputError` that names the file and the entry."""
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        array = np.array(np.nan)
-    if array.shape != shape or not np.isfinite(array).all():
-        wanted = "a number" if shape == () else f"{'×'.join(map(str, shape))} numbers"
-        raise InputError(f"{path}: {name} is not {wanted}; correct it in the file")
-    return array
