@@ -9,12 +9,18 @@ import jax.numpy as jnp
 from jaxtyping import Bool, Float, Int, Key
 
 from data.cohort.bone_field import BoneField
+from data.cohort.rays import Rays
 from data.cohort.tissue_law import TissueLaw
 from data.jaw_opening import JawOpening
+from fields.mesh_distance import MeshIndex, closest
 from flame_jax.model import Array
 
 COVER_MM = 1.2
 """Skin that bone keeps over itself, whatever depths and rules say: no skull looks out of its face."""
+
+
+_ROUNDS = 2
+"""A depth that is corrected moves other controls a little, by the placement rules that they share."""
 
 
 @jax.tree_util.register_dataclass
@@ -26,7 +32,6 @@ class Anatomy:
     """Mean head, closed."""
     head_modes: Float[Array, "head_vertices 3 identities"]
     """Of the head model, each turned back by the rigid motion of the skull that would go with it."""
-    head_faces: Int[Array, "head_faces 3"]
     jaw: JawOpening
     """How skin and mandible move when the jaw opens."""
     rest: Float[Array, "vertices 3"]
@@ -56,11 +61,12 @@ class Anatomy:
     slip: BoneField
     """At the controls."""
     slip_sd: Float[Array, ""]
+    rays: Rays
+    """That measure depths."""
     near_vertices: Int[Array, " near"]
-    """Outer bone close under the skin …"""
-    near_faces: Int[Array, " near"]
-    near_weights: Float[Array, "near 3"]
-    """… and the skin point over each."""
+    """Outer bone close under the skin."""
+    head_index: MeshIndex
+    """Of the head's triangles."""
 
 
 @jax.tree_util.register_dataclass
@@ -155,7 +161,7 @@ def body_of(anatomy: Anatomy, person: Person) -> Body:
     """Head and skeleton of a person."""
     with jax.default_matmul_precision("highest"):
         head = anatomy.head + anatomy.head_modes @ person.betas
-        displacement = _displacement(anatomy, person)
+        displacement = _displacement(anatomy, person, head)
         skeleton = anatomy.rest + displacement
         jaw = anatomy.jaw.of_person(jnp.mean(displacement, axis=0, where=anatomy.is_jaw[:, None]))
         head = head + person.opening * anatomy.jaw.skin
@@ -185,27 +191,29 @@ def rigid_fit(
         return jnp.eye(4).at[:3, :3].set(rotation).at[:3, 3].set(goal - rotation @ centre)
 
 
-def _displacement(anatomy: Anatomy, person: Person) -> Float[Array, "vertices 3"]:
+def _displacement(anatomy: Anatomy, person: Person, head: Array) -> Float[Array, "vertices 3"]:
     """Of the skeleton, from the mean one: what controls hand on, and the bones' own between them."""
     bone, at_controls = anatomy.bone, anatomy.bone_at_controls
     own = anatomy.bone_sd * at_controls.displacement(person.bone_noise)
     own = own + anatomy.slip_sd * anatomy.slip.displacement(person.slip_noise) + anatomy.follow @ person.bone_betas
-    departure = deviations_of(anatomy, person.scores) - anatomy.mean - anatomy.offset
-    wanted = anatomy.target @ person.betas - departure
+    deviations = deviations_of(anatomy, person.scores)
+    wanted = anatomy.target @ person.betas - (deviations - anatomy.mean - anatomy.offset)
     controls = own + anatomy.effect @ (wanted - jnp.einsum("jcd,cd->j", anatomy.coordinate, own))
+    # So far each depth was taken from the skin point over the mean skull's control. Skin curves, and bone has slipped
+    # under it: what is left shows on a ray.
+    depths = anatomy.rays.deviation
+    for _ in range(_ROUNDS):
+        short = anatomy.rays.too_long(head, controls, deviations[depths])
+        controls = controls + anatomy.effect[:, :, depths] @ short
     between = anatomy.bone_sd * at_controls.displacement(person.between_noise)
     return anatomy.warp @ (controls - between) + anatomy.bone_sd * bone.displacement(person.between_noise)
 
 
 def _covered(anatomy: Anatomy, head: Array, skeleton: Array) -> Float[Array, "vertices 3"]:
     """Bone pushed in where less than `COVER_MM` of skin lies over it."""
-    corners = head[anatomy.head_faces[anatomy.near_faces]]
-    skin = jnp.einsum("pc,pcd->pd", anatomy.near_weights, corners)
-    normal = jnp.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    normal = normal / jnp.linalg.norm(normal, axis=1, keepdims=True)
-    near = skeleton[anatomy.near_vertices]
-    bare = jnp.maximum(COVER_MM - ((skin - near) * normal).sum(axis=1), 0.0)
-    return jnp.asarray(skeleton).at[anatomy.near_vertices].add(-bare[:, None] * normal)
+    skin = closest(anatomy.head_index, head, skeleton[anatomy.near_vertices])
+    bare = jnp.maximum(COVER_MM + skin.distance, 0.0)
+    return jnp.asarray(skeleton).at[anatomy.near_vertices].add(-bare[:, None] * skin.normals)
 
 
 def _with_jaw(anatomy: Anatomy, skeleton: Array, transform: Array) -> Float[Array, "vertices 3"]:

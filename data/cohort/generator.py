@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from data.cohort.anatomy import Anatomy
 from data.cohort.bone_field import bone_field
@@ -16,6 +16,7 @@ from data.cohort.case import Generator
 from data.cohort.controls import Controls, make_controls
 from data.cohort.pose_errors import PoseErrors
 from data.cohort.queries import query_places
+from data.cohort.rays import make_rays
 from data.cohort.seen import make_samples
 from data.cohort.skeleton import Part, Skeleton, make_skeleton
 from data.cohort.skin_between import skin_between
@@ -26,7 +27,6 @@ from data.jaw_opening import JawOpening
 from data.prior import AnatomyPrior
 from data.warp import thin_plate_matrix
 from fields.distance import DistanceScene
-from fields.mesh import Mesh
 from fields.mesh_distance import mesh_index
 
 _NEAR_MM = 14.0
@@ -50,8 +50,8 @@ def make_generator(prior: AnatomyPrior, variant: Variant, jaw: JawOpening, pose_
 
 
 def make_stream(prior: AnatomyPrior, generator: Generator) -> Stream:
-    """What the pure JAX program needs besides: an index of the head's triangles, and places to ask about."""
-    return Stream(generator, mesh_index(prior.head_mesh()), query_places(prior))
+    """What the pure JAX program needs besides: places to ask about."""
+    return Stream(generator, query_places(prior))
 
 
 def make_anatomy(
@@ -81,7 +81,6 @@ def make_anatomy(
     bone = {"length_mm": variant.bone_length_mm, "left_right": variant.left_right}
     slip = {"length_mm": variant.slip_length_mm, "left_right": variant.left_right}
     skull = prior.skull.vertices
-    near = _near(prior)
     is_depth = controls.mean > 0.0
     ratio = controls.sd / np.where(is_depth, controls.mean, 1.0)
 
@@ -91,7 +90,6 @@ def make_anatomy(
     return Anatomy(
         head=single(prior.head.v_template),
         head_modes=single(prior.head.shapedirs),
-        head_faces=jnp.asarray(prior.head.faces, dtype=jnp.int32),
         jaw=jaw,
         rest=single(rest),
         is_jaw=jnp.asarray(part == Part.MANDIBLE),
@@ -110,9 +108,9 @@ def make_anatomy(
         bone_sd=single(variant.bone_sd_mm),
         slip=bone_field(controls.points, controls.points, **slip),
         slip_sd=single(variant.slip_sd_mm),
-        near_vertices=jnp.asarray(near[0], dtype=jnp.int32),
-        near_faces=jnp.asarray(near[1], dtype=jnp.int32),
-        near_weights=single(near[2]),
+        rays=make_rays(prior, controls),
+        near_vertices=jnp.asarray(_near(prior), dtype=jnp.int32),
+        head_index=mesh_index(prior.head_mesh()),
     )
 
 
@@ -152,10 +150,9 @@ def _levelled(
     return dataclasses.replace(prior, head=head)
 
 
-def _near(prior: AnatomyPrior) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Vertices of the skull that lie close under the skin, and the nearest skin: triangles and weights."""
-    skin = DistanceScene(Mesh(prior.head.v_template.astype(np.float64), prior.head.faces)).closest(prior.skull.vertices)
-    depth = np.linalg.norm(skin.points - prior.skull.vertices, axis=1)
-    outward = np.einsum("vd,vd->v", prior.skull.vertex_normals(), skin.points - prior.skull.vertices)
-    rows = np.flatnonzero((depth < _NEAR_MM) & (outward > 0.0))
-    return rows, skin.face_ids[rows], skin.barycentric[rows]
+def _near(prior: AnatomyPrior) -> Int[np.ndarray, " near"]:
+    """Vertices of the skull that lie close under the skin."""
+    skin = DistanceScene(prior.head_mesh()).closest(prior.skull.vertices)
+    offset = skin.points - prior.skull.vertices
+    outward = np.einsum("vd,vd->v", prior.skull.vertex_normals(), offset) > 0.0
+    return np.flatnonzero((np.linalg.norm(offset, axis=1) < _NEAR_MM) & outward)

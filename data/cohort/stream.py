@@ -14,7 +14,7 @@ from data.cohort.broken import apply_harm
 from data.cohort.case import Case, Conditions, Generator, draw_case
 from data.cohort.queries import QueryPlaces, draw_queries
 from data.cohort.seen import observed
-from fields.mesh_distance import MeshIndex, signed_distance
+from fields.mesh_distance import signed_distance
 from flame_jax.model import Array
 
 
@@ -24,7 +24,6 @@ class Stream:
     """Constants of the program. A pytree, made by `data.cohort.generator.make_stream`."""
 
     generator: Generator
-    head_index: MeshIndex
     places: QueryPlaces
 
 
@@ -67,7 +66,7 @@ def observe(case: Case, stream: Stream, *, skull_points: int, queries: int) -> S
     harmed = apply_harm(case.harm, generator.skeleton, case.body.skeleton, case.body.T_open_closed)
     seen = observed(scan_key, case.harm, harmed, generator.skeleton, generator.samples, skull_points)
     points = draw_queries(query_key, stream.places, case.body.head, queries)
-    distances = signed_distance(stream.head_index, case.body.head, points)
+    distances = signed_distance(generator.anatomy.head_index, case.body.head, points)
     with jax.default_matmul_precision("highest"):
         return Sample(
             skull_points=seen.points @ aligned[:3, :3].T + aligned[None, :3, 3],

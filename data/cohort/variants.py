@@ -35,6 +35,8 @@ class Variant:
     """Of the slip of controls along the bone, in each direction."""
     slip_length_mm: float
     """Distance over which it is alike."""
+    thin_spacing_mm: float
+    """Distance between the controls that stand where skin is thin: `data.cohort.thin_skin`."""
     left_out: tuple[str, ...] = ()
     """Abbreviations of the table's landmarks that do not drive the skull."""
     table_shift: float = 0.0
@@ -63,6 +65,7 @@ TRAIN = Variant(
     bone_length_mm=30.0,
     slip_sd_mm=2.5,
     slip_length_mm=20.0,
+    thin_spacing_mm=16.0,
 )
 
 TEST = Variant(
@@ -77,6 +80,7 @@ TEST = Variant(
     bone_length_mm=38.0,
     slip_sd_mm=2.2,
     slip_length_mm=28.0,
+    thin_spacing_mm=19.0,
     left_out=("mn", "mp", "gn", "mmb", "iC"),
     table_shift=0.3,
 )

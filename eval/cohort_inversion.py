@@ -1,0 +1,119 @@
+"""How much of a face its skull gives away in a cohort: ridge regression with true correspondence.
+
+If the rule that made the skulls could be inverted, the regression would find the face, and so would any network; in
+life it cannot. DESIGN.md, "The cohort", wants 1.5 to 2.2 mm.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+from jaxtyping import Float
+
+from data.face_region import face_triangles
+from eval.cohort_people import People
+from eval.metrics import errors_of_true
+from eval.regions import region_faces
+from fields.mesh import Mesh
+
+_POINTS = 1_500
+"""Of the skull, which the regression sees: 5 mm apart on the outer surface. Correspondence makes them enough."""
+_SAMPLES = 4_000
+"""Points of each true face."""
+_PENALTIES = (15.0, 50.0, 150.0, 500.0, 1500.0)
+"""mm², relative to centred coordinates."""
+_HELD_BACK = 0.1
+"""Share of the training people that the penalty is chosen with."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Inversion:
+    """Mean distance from true to predicted faces, over the face region, mm; averages over the people tested."""
+
+    ridge_mm: float
+    with_fullness_mm: float
+    """Of a ridge that is told the fullness too."""
+    mean_head_mm: float
+    """Of the mean of the training heads, laid over the skull."""
+    vertex_mm: float
+    """Of the ridge, from each vertex to its own, which counts sliding along the skin too."""
+    mean_head_vertex_mm: float
+    penalty: float
+    """That was chosen."""
+    trained_on: int
+    tested_on: int
+
+
+def invert(train: People, test: People, say: Callable[[str], None] = lambda text: None) -> Inversion:
+    """Train on some people and test on others; nothing is aligned, since all lie in their skulls' frames."""
+    chosen = np.random.default_rng(0).choice(train.skulls.shape[1], min(_POINTS, train.skulls.shape[1]), replace=False)
+    seen, unseen = (people.skulls[:, chosen].reshape(len(people), -1) for people in (train, test))
+    spread = float(seen.std(axis=0).mean()) * np.sqrt(seen.shape[1])
+    predicted: dict[str, np.ndarray] = {}
+    penalty = np.nan
+    for name, extra in (("ridge", False), ("fullness", True)):
+        say(f"ridge regression{' with fullness' if extra else ''}")
+        # As loud as all points together: the regression may believe it.
+        a, b = (
+            np.concatenate([x, spread * people.fullness[:, None]], axis=1) if extra else x
+            for x, people in ((seen, train), (unseen, test))
+        )
+        penalty = penalty if extra else _best_penalty(a, train.heads[:, _face_of_mean(train)])
+        predicted[name] = _ridge(a, train.heads.reshape(len(train), -1), penalty)(b).reshape(test.heads.shape)
+    predicted["mean"] = np.broadcast_to(train.heads.mean(axis=0), test.heads.shape)
+    errors: dict[str, list[float]] = {name: [] for name in (*predicted, "vertex", "mean vertex")}
+    for person in range(len(test)):
+        say(f"face {person + 1} of {len(test)}")
+        true = test.head(person)
+        face = region_faces(true, "face", test.landmarks(person))
+        on_face = np.unique(true.faces[face])
+        for name, heads in predicted.items():
+            mesh = Mesh(heads[person].astype(np.float64), true.faces)
+            errors[name].append(float(np.abs(errors_of_true(mesh, true, face, _SAMPLES).signed_mm).mean()))
+        for name, heads in (("vertex", predicted["ridge"]), ("mean vertex", predicted["mean"])):
+            errors[name].append(
+                float(np.linalg.norm((heads[person] - test.heads[person])[on_face], axis=1).mean(dtype=np.float64))
+            )
+    mean = {name: float(np.mean(values)) for name, values in errors.items()}
+    return Inversion(
+        ridge_mm=mean["ridge"],
+        with_fullness_mm=mean["fullness"],
+        mean_head_mm=mean["mean"],
+        vertex_mm=mean["vertex"],
+        mean_head_vertex_mm=mean["mean vertex"],
+        penalty=penalty,
+        trained_on=len(train),
+        tested_on=len(test),
+    )
+
+
+def _face_of_mean(people: People) -> np.ndarray:
+    """Vertices of the mean head's face."""
+    head = Mesh(people.heads.mean(axis=0, dtype=np.float64), people.prior.head.faces)
+    skull = Mesh(people.skulls.mean(axis=0, dtype=np.float64), people.prior.skull.faces)
+    return np.unique(head.faces[face_triangles(head, people.prior.landmark_points(skull))])
+
+
+def _best_penalty(seen: Float[np.ndarray, "people numbers"], face: Float[np.ndarray, "people vertices 3"]) -> float:
+    """The penalty with the least error on training people held back."""
+    kept = len(seen) - max(1, round(_HELD_BACK * len(seen)))
+    flat = face.reshape(len(face), -1)
+    errors = [
+        float(np.square(_ridge(seen[:kept], flat[:kept], penalty)(seen[kept:]) - flat[kept:]).mean(dtype=np.float64))
+        for penalty in _PENALTIES
+    ]
+    return _PENALTIES[int(np.argmin(errors))]
+
+
+def _ridge(
+    seen: Float[np.ndarray, "people numbers"], wanted: Float[np.ndarray, "people results"], penalty: float
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Ridge regression in its dual form: fewer people than numbers."""
+    centre, mean = seen.mean(axis=0), wanted.mean(axis=0)
+    centred = (seen - centre).astype(np.float64)
+    # The penalty is per number seen, so that it means the same however many there are.
+    gram = centred @ centred.T + penalty * np.eye(len(seen))
+    weights = np.linalg.solve(gram, (wanted - mean).astype(np.float64))
+    return lambda unseen: mean + ((unseen - centre) @ centred.T) @ weights
