@@ -56,6 +56,12 @@ class JawOpening:
         return dataclasses.replace(self, mandible=dataclasses.replace(self.mandible, pivot=pivot))
 
 
+def closed_jaw(prior: AnatomyPrior) -> JawOpening:
+    """Of a head whose mouth stays shut."""
+    still = MandibleMotion(np.array([1.0, 0.0, 0.0]), np.zeros(()), np.zeros(3), np.zeros(3)).in_single_precision()
+    return JawOpening(np.zeros((len(prior.head.v_template), 3), np.float32), still)
+
+
 def write_jaw_opening(path: Path, opening: JawOpening, prior: AnatomyPrior) -> None:
     """Write the opening of a prior's head as a compressed `.npz`, the skin in 16-bit integers.
 

@@ -28,6 +28,10 @@ FULLNESS_LOADING: Mapping[str, float] = {
 and ramus follow body mass most, brow and nasal bones least, is established (De Greef et al. 2009); these coefficients
 are not."""
 
+BMI_CORRELATION = 0.6
+"""Of fullness and body-mass index, which has mean 25 and standard deviation 4.5 kg/m² in adults. All three are
+assumptions of ours, not published figures."""
+
 LEFT_RIGHT_CORRELATION = 0.8
 """Of the residual depths at the two sides of one landmark. An assumption of ours."""
 
@@ -97,6 +101,6 @@ def read_tissue_depths(path: Path) -> TissueDepths:
 
 
 def fullness_of_bmi(bmi: float) -> float:
-    """Expected fullness for a body-mass index: ρ · (BMI − 25) / 4.5 with ρ = 0.6, an assumption of ours, not a
-    published figure."""
-    return 0.6 * (bmi - 25.0) / 4.5
+    """Expected fullness for a body-mass index: ρ · (BMI − 25) / 4.5 with ρ = `BMI_CORRELATION`. What is left has the
+    variance 1 − ρ²."""
+    return BMI_CORRELATION * (bmi - 25.0) / 4.5

@@ -17,6 +17,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
+from data.cores import cores
 from flame_jax.whole_file import whole_file
 
 _PACKAGES = ("s2f", "jax", "jaxlib", "numpy", "scipy", "body-models")
@@ -150,15 +151,10 @@ def machine() -> dict[str, Any]:
     return {
         "device": f"{device.platform}, {device.device_kind}",
         "processor": _processor(),
-        "cores": _cores(),
+        "cores": cores(),
         "load average before the run": [round(load, 2) for load in os.getloadavg()],
         "versions": versions,
     }
-
-
-def _cores() -> int:
-    # Those that the process may use, which can be fewer than there are.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _processor() -> str:

@@ -23,6 +23,7 @@ from s2f.commands.doctor import Doctor
 from s2f.commands.fit_flame import FitFlame
 from s2f.commands.preprocess import Preprocess
 from s2f.commands.reconstruct import Reconstruct
+from s2f.commands.synthesize import Synthesize
 
 BAD_INPUT = 2
 """Exit status of bad input, as of a bad option."""
@@ -37,6 +38,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "compare": Compare,
     "build-prior": BuildPrior,
     "build-jaw": BuildJaw,
+    "synthesize": Synthesize,
     "bench": Bench,
     "doctor": Doctor,
 }

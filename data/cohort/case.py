@@ -18,14 +18,8 @@ from data.cohort.pose_errors import PoseErrors
 from data.cohort.seen import Samples
 from data.cohort.severities import Severities
 from data.cohort.skeleton import Skeleton
+from data.tissue_depth import BMI_CORRELATION, fullness_of_bmi
 from flame_jax.model import Array
-
-FULLNESS_PER_BMI = 1.0 / 4.5
-"""Standard deviations of fullness per kg/m² if the two were one: 4.5 kg/m² is about the BMI's standard deviation among
-adults. An assumption."""
-MEAN_BMI = 25.0
-BMI_CORRELATION = 0.6
-"""Of fullness and body mass index. An assumption: faces differ at one BMI."""
 
 
 @jax.tree_util.register_dataclass
@@ -55,13 +49,12 @@ class Conditions:
     def of(cls, severities: Severities, *, fullness: float | None = None, bmi: float | None = None) -> Conditions:
         """With a given fullness, or a body mass index (kg/m²), or neither.
 
-        Given the BMI, fullness is N(ρ (BMI − 25) / 4.5, 1 − ρ²), ρ = 0.6.
+        Given the BMI, fullness is N(ρ (BMI − 25) / 4.5, 1 − ρ²), see `data.tissue_depth.BMI_CORRELATION`.
         """
         if fullness is not None:
             return cls(severities, float(fullness), 0.0)
         if bmi is not None:
-            mean = BMI_CORRELATION * (bmi - MEAN_BMI) * FULLNESS_PER_BMI
-            return cls(severities, float(mean), (1.0 - BMI_CORRELATION**2) ** 0.5)
+            return cls(severities, fullness_of_bmi(bmi), (1.0 - BMI_CORRELATION**2) ** 0.5)
         return cls(severities)
 
 

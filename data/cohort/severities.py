@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 import jax
 import numpy as np
@@ -66,6 +67,19 @@ class Severities:
     @classmethod
     def all(cls, level: float) -> Severities:
         """The same severity for every kind. Raises `InputError` if it is negative or not finite."""
-        if not (np.isfinite(level) and level >= 0.0):
-            raise InputError(f"damage {level:g}: give 0 (none), 1 (default) or any larger number")
+        _check(level)
         return cls(*[float(level)] * len(dataclasses.fields(cls)))
+
+    def with_kinds(self, levels: Mapping[str, float]) -> Severities:
+        """Others for some kinds, by name. Raises `InputError` for an unknown kind or an impossible severity."""
+        known = [field.name for field in dataclasses.fields(self)]
+        for kind, level in levels.items():
+            if kind not in known:
+                raise InputError(f"damage '{kind}' is unknown; give one of {', '.join(known)}")
+            _check(level)
+        return dataclasses.replace(self, **levels)
+
+
+def _check(level: float) -> None:
+    if not (np.isfinite(level) and level >= 0.0):
+        raise InputError(f"damage {level:g}: give 0 (none), 1 (default) or any larger number")

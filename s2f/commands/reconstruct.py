@@ -9,17 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import tyro
 
 from flame_jax.errors import InputError
+from s2f.covariates import check_covariates
 
 if TYPE_CHECKING:
     from s2f.reconstruction import Face
 
 _File = tyro.conf.arg(metavar="FILE")
 _OptionalFile = tyro.conf.arg(metavar="FILE", help_behavior_hint="")
-
-_LARGEST_FULLNESS = 4.0
-"""Standard deviations: beyond them is nobody, so it is a slip of the hand, such as a body-mass index."""
-_BMI_RANGE = (10.0, 80.0)
-"""Body-mass indices of living people, kg/m²."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,15 +115,7 @@ class Reconstruct:
             raise InputError(
                 f"no field is trained yet, so --representation {self.representation} cannot be made; use parametric"
             )
-        if self.fullness is not None and self.bmi is not None:
-            raise InputError("--fullness and --bmi say the same thing; give one of them")
-        if self.fullness is not None and not abs(self.fullness) <= _LARGEST_FULLNESS:
-            raise InputError(
-                f"--fullness {self.fullness:g} is in standard deviations, at most {_LARGEST_FULLNESS:g} either way; "
-                "for a body-mass index there is --bmi"
-            )
-        if self.bmi is not None and not _BMI_RANGE[0] <= self.bmi <= _BMI_RANGE[1]:
-            raise InputError(f"--bmi {self.bmi:g} is nobody's body-mass index in kg/m²; correct it or leave it out")
+        check_covariates(fullness=self.fullness, bmi=self.bmi)
 
     def _fullness(self) -> float | None:
         if self.bmi is None:
