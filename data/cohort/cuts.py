@@ -38,10 +38,10 @@ _FACE_Z_MM = 90.0
 class Holes:
     """Spheres with a wavy radius."""
 
-    centres: Float[Array, "*batch holes 3"]
-    radii: Float[Array, "*batch holes"]
+    centres: Float[Array, "*holes 3"]
+    radii: Float[Array, "*holes"]
     """0 where there is no hole."""
-    waves: Float[Array, "*batch holes waves 4"]
+    waves: Float[Array, "*holes waves 4"]
     """Wave vectors over the unit sphere, and phases, both in turns."""
 
 

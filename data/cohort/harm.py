@@ -154,8 +154,11 @@ def draw_harm(
     left_over = [happens["vertebrae"] & ct, happens["tube"] & ct, happens["streaks"] & ct & ~bare]
     jaw = ~happens["mandible_missing"]
     # In-plane twice, then the slices; the scanner's axes are turned at random, so which is which does not matter.
-    voxel = draws["staircase"].worse(0.4, 1.0) * jnp.ones(3)
-    voxel = voxel.at[2].set(draws["staircase"].worse(0.4, 3.0))
+    scanner = Draws(
+        jax.random.uniform(jax.random.fold_in(key, 1), (2,)), jnp.maximum(severity["staircase"], severity["thin_bone"])
+    )
+    voxel = scanner.worse(0.4, 1.0) * jnp.ones(3)
+    voxel = voxel.at[2].set(scanner.worse(0.4, 3.0))
     noise, scan = draws["noise"], draws["pose"]
     posed = _rigid(scan.rotation(), scan.even(-300.0, 300.0, (3,)))
     fewer = jnp.exp(draws["decimation"].worse(float(np.log(2e5)), float(np.log(5e3))))

@@ -77,7 +77,7 @@ class Severities:
             if kind not in known:
                 raise InputError(f"damage '{kind}' is unknown; give one of {', '.join(known)}")
             _check(level)
-        return dataclasses.replace(self, **levels)
+        return dataclasses.replace(self, **{kind: float(level) for kind, level in levels.items()})
 
 
 def _check(level: float) -> None:
