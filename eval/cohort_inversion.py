@@ -37,7 +37,7 @@ class Inversion:
     """Of a ridge that is told the fullness too."""
     mean_head_mm: float
     """Of the mean of the training heads, laid over the skull."""
-    vertex_mm: float
+    ridge_vertex_mm: float
     """Of the ridge, from each vertex to its own, which counts sliding along the skin too."""
     mean_head_vertex_mm: float
     penalty: float
@@ -81,7 +81,7 @@ def invert(train: People, test: People, say: Callable[[str], None] = lambda text
         ridge_mm=mean["ridge"],
         with_fullness_mm=mean["fullness"],
         mean_head_mm=mean["mean"],
-        vertex_mm=mean["vertex"],
+        ridge_vertex_mm=mean["vertex"],
         mean_head_vertex_mm=mean["mean vertex"],
         penalty=penalty,
         trained_on=len(train),

@@ -60,18 +60,16 @@ def draw_people(prior: AnatomyPrior, anatomy: Anatomy, count: int, *, seed: int,
     parts = []
     for start in numbers[::_BATCH]:
         keys = jnp.stack([case_key(seed, number) for number in numbers[start : start + _BATCH]])
-        body, fullness = _people(anatomy, keys, opening)
+        body, fullness = _people(anatomy, keys, jnp.asarray(opening, jnp.float32))
         skulls = body.skeleton[:, : len(prior.skull.vertices)]
         parts.append([np.asarray(array) for array in (body.head, skulls, body.deviations, fullness)])
     return People(prior, *(np.concatenate(arrays)[:count] for arrays in zip(*parts, strict=True)))
 
 
 @jax.jit
-def _people(anatomy: Anatomy, keys: jax.Array, opening: float) -> tuple[Body, jax.Array]:
+def _people(anatomy: Anatomy, keys: jax.Array, opening: jax.Array) -> tuple[Body, jax.Array]:
     def one(key: jax.Array) -> tuple[Body, jax.Array]:
-        person = draw_person(
-            key, anatomy, fullness_mean=jnp.zeros(()), fullness_sd=jnp.ones(()), opening=jnp.asarray(opening)
-        )
+        person = draw_person(key, anatomy, fullness_mean=jnp.zeros(()), fullness_sd=jnp.ones(()), opening=opening)
         return body_of(anatomy, person), jnp.asarray(person.fullness)
 
     return jax.lax.map(one, keys)

@@ -1,4 +1,4 @@
-"""What `s2f reconstruct` recorded of a skull, as far as a comparison needs it."""
+"""What `s2f reconstruct`, or `s2f synthesize`, recorded of a skull, as far as a comparison needs it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from flame_jax.errors import InputError
 
 _SCALE_TOLERANCE = 1e-3
 """Relative difference up to which the transform's three scales and the unit count as the same."""
-_REMEDY = "give the .json that `s2f reconstruct` wrote beside the face"
+_REMEDY = "give the .json that `s2f reconstruct` wrote beside the face, or a pair's record.json"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +34,8 @@ class SkullRecord:
 def read_skull_record(path: Path) -> SkullRecord:
     """Read "T_head_input" (4×4), "mm_per_unit" and "landmarks_head_mm" ({key: [x, y, z]}) from a JSON file.
 
+    In the record of a synthetic pair, "T_head_input" has the true transform beside the aligner's; the true one is read.
+
     Raises `InputError` when the file is absent, is no such record, or its transform changes size or mirrors: distances
     taken after it would not be the input's millimetres.
     """
@@ -41,7 +43,8 @@ def read_skull_record(path: Path) -> SkullRecord:
     missing = [key for key in ("T_head_input", "mm_per_unit", "landmarks_head_mm") if key not in content]
     if missing:
         raise InputError(f"{path}: has no {', '.join(missing)}; {_REMEDY}")
-    transform = numbers(path, content["T_head_input"], (4, 4), "T_head_input")
+    placed = content["T_head_input"]
+    transform = numbers(path, placed.get("true") if isinstance(placed, dict) else placed, (4, 4), "T_head_input")
     mm_per_unit = float(numbers(path, content["mm_per_unit"], (), "mm_per_unit"))
     if not isinstance(content["landmarks_head_mm"], dict):
         raise InputError(f"{path}: landmarks_head_mm is not a table of names and positions; {_REMEDY}")

@@ -64,7 +64,9 @@ class Anatomy:
     rays: Rays
     """That measure depths."""
     near_vertices: Int[Array, " near"]
-    """Outer bone close under the skin."""
+    """Bone close under the skin."""
+    nearest_vertices: Int[Array, " nearest"]
+    """Those of them that lie closest."""
     head_index: MeshIndex
     """Of the head's triangles."""
 
@@ -211,9 +213,11 @@ def _displacement(anatomy: Anatomy, person: Person, head: Array) -> Float[Array,
 
 def _covered(anatomy: Anatomy, head: Array, skeleton: Array) -> Float[Array, "vertices 3"]:
     """Bone pushed in where less than `COVER_MM` of skin lies over it."""
-    skin = closest(anatomy.head_index, head, skeleton[anatomy.near_vertices])
-    bare = jnp.maximum(COVER_MM + skin.distance, 0.0)
-    return jnp.asarray(skeleton).at[anatomy.near_vertices].add(-bare[:, None] * skin.normals)
+    for vertices in (anatomy.near_vertices, anatomy.nearest_vertices, anatomy.nearest_vertices):
+        skin = closest(anatomy.head_index, head, skeleton[vertices])
+        bare = jnp.maximum(COVER_MM + skin.distance, 0.0)
+        skeleton = jnp.asarray(skeleton).at[vertices].add(-bare[:, None] * skin.normals)
+    return skeleton
 
 
 def _with_jaw(anatomy: Anatomy, skeleton: Array, transform: Array) -> Float[Array, "vertices 3"]:

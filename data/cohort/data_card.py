@@ -10,14 +10,16 @@ from data.cohort.variants import Variant
 from data.tissue_depth import BMI_CORRELATION
 
 
-def data_card(settings: Mapping[str, Any], variant: Variant) -> str:
+def data_card(settings: Mapping[str, Any], variant: Variant, credit: str) -> str:
     """Markdown for the folder of a cohort.
 
     Args:
         settings: Of `data.cohort.synthesis.Synthesis.settings`.
         variant: The generator's assumptions.
+        credit: Sources of head model and skull, with their licences.
     """
     v = variant
+    sources = "\n".join(f"- {line}" for line in credit.splitlines())
     return f"""# Synthetic skull–face pairs
 
 Nobody is in here. Each case is a head drawn from a statistical head model, and a skull made to lie in it by anatomical
@@ -55,7 +57,13 @@ One folder per case: `skull.ply` and `face.ply` (millimetres, in the same random
 - The chances of damage are a mixture to train on, not a statistic of finds or scans.
 - Deviations, loadings and lengths that no source gives are assumptions of this project; they stand in
   `data/cohort/variants.py`.
-{_test_only(settings)}"""
+{_test_only(settings)}
+## Made from
+
+{sources}
+
+The pairs are adapted from these and may be shared under the same conditions.
+"""
 
 
 def _fullness(settings: Mapping[str, Any]) -> str:

@@ -29,8 +29,10 @@ from data.warp import thin_plate_matrix
 from fields.distance import DistanceScene
 from fields.mesh_distance import mesh_index
 
-_NEAR_MM = 14.0
-"""Bone deeper than this under the mean head's skin never comes out."""
+_NEAR_MM = 13.0
+"""Bone deeper than this under the mean head's skin does not come out."""
+_NEAREST_MM = 5.0
+"""Bone nearer than this is asked again when it has been pushed in: near nostrils there is skin on its other side."""
 
 
 def make_generator(prior: AnatomyPrior, variant: Variant, jaw: JawOpening, pose_errors: PoseErrors) -> Generator:
@@ -109,7 +111,8 @@ def make_anatomy(
         slip=bone_field(controls.points, controls.points, **slip),
         slip_sd=single(variant.slip_sd_mm),
         rays=make_rays(prior, controls),
-        near_vertices=jnp.asarray(_near(prior), dtype=jnp.int32),
+        near_vertices=jnp.asarray(_near(prior, _NEAR_MM), dtype=jnp.int32),
+        nearest_vertices=jnp.asarray(_near(prior, _NEAREST_MM), dtype=jnp.int32),
         head_index=mesh_index(prior.head_mesh()),
     )
 
@@ -150,9 +153,7 @@ def _levelled(
     return dataclasses.replace(prior, head=head)
 
 
-def _near(prior: AnatomyPrior) -> Int[np.ndarray, " near"]:
-    """Vertices of the skull that lie close under the skin."""
-    skin = DistanceScene(prior.head_mesh()).closest(prior.skull.vertices)
-    offset = skin.points - prior.skull.vertices
-    outward = np.einsum("vd,vd->v", prior.skull.vertex_normals(), offset) > 0.0
-    return np.flatnonzero((np.linalg.norm(offset, axis=1) < _NEAR_MM) & outward)
+def _near(prior: AnatomyPrior, farthest_mm: float) -> Int[np.ndarray, " near"]:
+    """Vertices of the skull that lie so close under the skin, also those that face away: thin bone has two faces,
+    and comes out with both."""
+    return np.flatnonzero(DistanceScene(prior.head_mesh()).distance(prior.skull.vertices) < farthest_mm)

@@ -112,11 +112,11 @@ class PairMaker:
             "T_head_model": np.asarray(case.body.T_head_model, np.float64).tolist(),
             "jaw_opening": float(case.person.opening),
             "damage": list(kinds_of(case.harm, case.person.opening)),
-            "landmarks_head_mm": {name: point.tolist() for name, point in self._landmarks(case).items()},
+            "landmarks_head_mm": {name: point.tolist() for name, point in self.landmarks(case).items()},
         }
 
-    def _landmarks(self, case: Case) -> dict[str, np.ndarray]:
-        """Of the whole skull, where they were in life."""
+    def landmarks(self, case: Case) -> dict[str, Float[np.ndarray, "3"]]:
+        """Of a case's whole skull, where they were in life: head frame, mm."""
         own = np.asarray(case.body.skeleton, np.float64)[: len(self.prior.skull.vertices)]
         shut = self.prior.landmark_points(Mesh(own, self.prior.skull.faces))
         opened = np.asarray(case.body.T_open_closed, np.float64)

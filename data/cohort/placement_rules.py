@@ -19,9 +19,9 @@ Tested on other people the rules were off by up to 2.2 mm on average, less in he
 Mouth. Canines are 75.8 % as far apart as the corners of the mouth: Stephan & Henneberg, J. Forensic Sci. 48(4), 2003.
 Guidelines for the mouth's width scatter by 3 mm (Stephan, Am. J. Phys. Anthropol. 121(1), 2003).
 
-Heights. Subspinale and mid-philtrum lie behind the base of the nose, the alar curvature points beside its wings, and
-the edges of the incisors behind the line between the lips. That they pair is their definition; the residuals, 1.5 mm at
-the nose and 2 mm at the mouth, are our assumption.
+Beside. Subspinale and mid-philtrum lie behind the base of the nose, the alar curvature points behind the creases of its
+wings, and the edges of the incisors behind the line between the lips. That they pair is their definition; the
+residuals, 1 mm at the nose and 2 mm at the mouth, are our assumption.
 
 All coordinates that go by sides count outwards, so that a residual that both sides share is symmetric.
 """
@@ -47,7 +47,7 @@ FORWARD_PER_Y, DOWN_PER_X = 0.83, 0.9
 PRONASALE_SD_MM = {"forward": 2.0, "down": 1.5}
 APERTURE_SHARE, APERTURE_SD_MM = 0.6, 0.8
 CANINE_SHARE, MOUTH_SD_MM = 0.758, 3.0
-NOSE_BASE_SD_MM, MOUTH_LINE_SD_MM = 1.5, 2.0
+NOSE_BASE_SD_MM, MOUTH_LINE_SD_MM = 1.0, 2.0
 _STEP = 0.5
 _SIDES = {"_l": 1.0, "_r": -1.0}
 
@@ -172,23 +172,25 @@ def placement_rules(prior: AnatomyPrior, points: Mapping[str, Float[np.ndarray, 
                 np.mean([points[name] for name in canines], axis=0),
             )
         )
-    return rules + _heights(points) + _nose(prior, points)
+    return rules + _beside(points) + _nose(prior, points)
 
 
-def _heights(points: Mapping[str, np.ndarray]) -> list[Rule]:
-    """How high the base of the nose and the line of the mouth are."""
-    up = np.array([0.0, 1.0, 0.0])
+def _beside(points: Mapping[str, np.ndarray]) -> list[Rule]:
+    """Points of bone that lie behind or beside points of the skin by their definition."""
+    _, up, forward = np.eye(3)
     rules = []
-    for name, bone, skin, sd in (
-        ("base of the nose", ("ss", "mp"), "sn", NOSE_BASE_SD_MM),
-        ("wing of the nose_l", ("ac_l",), "al_l", NOSE_BASE_SD_MM),
-        ("wing of the nose_r", ("ac_r",), "al_r", NOSE_BASE_SD_MM),
-        ("line of the mouth", ("pr", "id"), "sto", MOUTH_LINE_SD_MM),
+    for name, axis, bone, skin, sd in (
+        ("base of the nose", up, ("ss", "mp"), "sn", NOSE_BASE_SD_MM),
+        ("height of the wing_l", up, ("ac_l",), "al_l", NOSE_BASE_SD_MM),
+        ("height of the wing_r", up, ("ac_r",), "al_r", NOSE_BASE_SD_MM),
+        ("back of the wing_l", forward, ("ac_l",), "al_l", NOSE_BASE_SD_MM),
+        ("back of the wing_r", forward, ("ac_r",), "al_r", NOSE_BASE_SD_MM),
+        ("line of the mouth", up, ("pr", "id"), "sto", MOUTH_LINE_SD_MM),
     ):
         there = {point: points[point] for point in bone if point in points}
         if there:
             place = np.mean(list(there.values()), axis=0)
-            rules.append(Rule(name, dict.fromkeys(there, up / len(there)), {skin: up}, sd, place))
+            rules.append(Rule(name, dict.fromkeys(there, axis / len(there)), {skin: axis}, sd, place))
     return rules
 
 

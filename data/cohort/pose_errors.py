@@ -22,7 +22,7 @@ from flame_jax.model import Array
 from flame_jax.rotations import axis_angle_to_matrix
 from flame_jax.whole_file import whole_file
 
-_REMEDY = "measure them with s2f bench align"
+_REMEDY = "measure them with s2f bench align --out"
 
 
 @jax.tree_util.register_dataclass
@@ -64,6 +64,7 @@ def read_pose_errors(path: Path) -> PoseErrors:
             turns, shifts = (np.asarray(file[name], np.float32) for name in ("turns", "shifts"))
     except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, zipfile.BadZipFile, zlib.error):
         raise InputError(f"{path}: no errors of an aligner, or damaged; {_REMEDY}") from None
-    if turns.ndim != 2 or turns.shape[1:] != (3,) or shifts.shape != turns.shape or not len(turns):
+    right_shape = turns.ndim == 2 and turns.shape[1:] == (3,) and shifts.shape == turns.shape and len(turns)
+    if not right_shape or not (np.isfinite(turns).all() and np.isfinite(shifts).all()):
         raise InputError(f"{path}: no errors of an aligner, or damaged; {_REMEDY}")
     return PoseErrors(turns, shifts)

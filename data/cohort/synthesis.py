@@ -102,7 +102,7 @@ def synthesize(
         _remove_cohort(folder)
     missing = [number for number in numbers if not (folder / case_name(number)).is_dir()]
     finished = len(numbers) - len(missing)
-    _claim(folder, settings)
+    _claim(folder, settings, read_prior(synthesis.prior).credit)
     for number in missing:
         for left_over in folder.glob(f".{case_name(number)}.*"):
             shutil.rmtree(left_over, ignore_errors=True)
@@ -128,7 +128,7 @@ def synthesize(
         pool.shutdown(cancel_futures=True)
 
 
-def _claim(folder: Path, settings: dict[str, Any]) -> None:
+def _claim(folder: Path, settings: dict[str, Any], credit: str) -> None:
     """Write what the folder's cohort is made of, or see that it is the same."""
     path = folder / COHORT
     if path.exists():
@@ -143,7 +143,7 @@ def _claim(folder: Path, settings: dict[str, Any]) -> None:
     if folder.is_dir() and any(folder.glob(f"*/{RECORD}")):
         raise InputError(f"{folder}: holds pairs of another origin; give another folder to --out")
     with whole_file(folder / CARD) as unfinished:
-        unfinished.write_text(data_card(settings, VARIANTS[settings["generator"]]), encoding="utf-8")
+        unfinished.write_text(data_card(settings, VARIANTS[settings["generator"]], credit), encoding="utf-8")
     with whole_file(path) as unfinished:
         unfinished.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
 
