@@ -37,7 +37,7 @@ class Counts:
     """To leave out one at a time; all if None."""
 
 
-FULL, QUICK = Counts(2000, 500, 100, None), Counts(40, 20, 20, 1)
+FULL, QUICK = Counts(2000, 300, 40, None), Counts(40, 20, 20, 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,5 +86,9 @@ def study_anatomy(
             seed=TRAINING_SEED,
             say=say,
         ),
-        scan=() if scan is None else scan_depths(*scan, thickness),
+        scan=() if scan is None else _scanned(*scan, thickness),
     )
+
+
+def _scanned(alignment: Alignment, skin: Mesh, cohort: Sequence[Thickness]) -> list[ScanDepth]:
+    return scan_depths(alignment.landmarks, alignment.directions, skin.transformed(alignment.T_head_skull), cohort)

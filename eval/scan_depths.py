@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
+from jaxtyping import Float
 
-from data.align import Alignment
 from data.landmarks import BY_ABBREVIATION
 from data.skull_in_head import HAIR_CAP_MM, SCALP
 from eval.cohort_thickness import Thickness
@@ -35,23 +35,28 @@ class ScanDepth:
         return (self.depth_mm - self.cohort_mean_mm) / self.cohort_sd_mm
 
 
-def scan_depths(alignment: Alignment, skin: Mesh, cohort: Sequence[Thickness]) -> list[ScanDepth]:
+def scan_depths(
+    landmarks: Mapping[str, Float[np.ndarray, "3"]],
+    directions: Mapping[str, Float[np.ndarray, "3"]],
+    skin: Mesh,
+    cohort: Sequence[Thickness],
+) -> list[ScanDepth]:
     """Depths along rays at all landmarks that have bone under them and skin over them.
 
     Args:
-        alignment: Of the scan's skull.
-        skin: In the scan's frame, mm.
+        landmarks: Of the scan's skull, as `data.align.Alignment` has them; head frame, mm.
+        directions: Unit vectors from bone to skin, by the same names.
+        skin: In the head frame, mm.
         cohort: What is measured on the cohort.
     """
     there = {
         point: one
         for one in cohort
         for point in BY_ABBREVIATION[one.landmark].points()
-        if point in alignment.landmarks and point in alignment.directions
+        if point in landmarks and point in directions
     }
-    directions = np.stack([alignment.directions[point] for point in there])
-    starts = np.stack([alignment.landmarks[point] for point in there]) - _BEHIND_MM * directions
-    hits = DistanceScene(skin.transformed(alignment.T_head_skull)).cast(starts, directions)
+    outward = np.stack([directions[point] for point in there])
+    hits = DistanceScene(skin).cast(np.stack([landmarks[point] for point in there]) - _BEHIND_MM * outward, outward)
     return [
         ScanDepth(
             point,

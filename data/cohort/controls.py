@@ -93,7 +93,10 @@ def make_controls(prior: AnatomyPrior, variant: Variant, *, without: Sequence[st
     depth_names, directions, ties = sites.names, sites.directions, sites.ties
     points = dict(zip(depth_names, sites.points, strict=True)) | bone
     names = list(points)
-    tied = dict(zip(depth_names, _displacements(prior, ties), strict=True))
+    # A control that is left out may lead another one all the same.
+    every = SurfacePoints.of(prior.head_mesh(), prior.tie_faces, prior.tie_weights)
+    tied = dict(zip(prior.control_names, _displacements(prior, every), strict=True))
+    tied |= dict(zip(depth_names, _displacements(prior, ties), strict=True))
     skin_moves = {name: _displacements(prior, point)[0] for name, point in skin.items()}
     index = {name: number for number, name in enumerate(names)}
 

@@ -21,7 +21,7 @@ Guidelines for the mouth's width scatter by 3 mm (Stephan, Am. J. Phys. Anthropo
 
 Beside. Subspinale and mid-philtrum lie behind the base of the nose, the alar curvature points behind the creases of its
 wings, and the edges of the incisors behind the line between the lips. That they pair is their definition; the
-residuals, 1 mm at the nose and 2 mm at the mouth, are our assumption.
+residuals, 1 mm at the nose's base, 0.7 mm at its wings, 1.5 mm at the philtrum and 2 mm at the mouth, are ours.
 
 All coordinates that go by sides count outwards, so that a residual that both sides share is symmetric.
 """
@@ -47,8 +47,10 @@ FORWARD_PER_Y, DOWN_PER_X = 0.83, 0.9
 PRONASALE_SD_MM = {"forward": 2.0, "down": 1.5}
 APERTURE_SHARE, APERTURE_SD_MM = 0.6, 0.8
 CANINE_SHARE, MOUTH_SD_MM = 0.758, 3.0
-NOSE_BASE_SD_MM, MOUTH_LINE_SD_MM = 1.0, 2.0
+NOSE_BASE_SD_MM, WING_SD_MM, PHILTRUM_SD_MM, MOUTH_LINE_SD_MM = 1.0, 0.7, 1.5, 2.0
 _STEP = 0.5
+_APERTURE_MM = 5.0
+"""What lies in the aperture is farther behind its rim than this."""
 _SIDES = {"_l": 1.0, "_r": -1.0}
 
 
@@ -99,6 +101,8 @@ def bone_points(prior: AnatomyPrior) -> dict[str, Float[np.ndarray, "3"]]:
         height = points["aca"][1] + 0.3 * (marks["rhi"][1] - points["aca"][1])
         profile = relief.front(side * across, np.full_like(across, height))
         rim = int(np.argmax(np.where(across < 18.0, profile, -np.inf)))
+        if profile[rim] - profile[: rim + 1].min() < _APERTURE_MM:
+            raise InputError("anatomy prior: its skull has no nasal aperture; make one with s2f build-prior")
         points["al" + suffix] = np.array([side * across[rim], height, profile[rim]])
     return points
 
@@ -163,15 +167,16 @@ def placement_rules(prior: AnatomyPrior, points: Mapping[str, Float[np.ndarray, 
         )
         # The canines of both jaws stand together: their mean goes by the mouth.
         canines = [name + suffix for name in ("sC", "iC") if name + suffix in points]
-        rules.append(
-            Rule(
-                f"canines{suffix}",
-                {name: side * lateral / len(canines) for name in canines},
-                {"ch" + suffix: CANINE_SHARE * side * lateral},
-                CANINE_SHARE * MOUTH_SD_MM / 2,
-                np.mean([points[name] for name in canines], axis=0),
+        if canines:
+            rules.append(
+                Rule(
+                    f"canines{suffix}",
+                    {name: side * lateral / len(canines) for name in canines},
+                    {"ch" + suffix: CANINE_SHARE * side * lateral},
+                    CANINE_SHARE * MOUTH_SD_MM / 2,
+                    np.mean([points[name] for name in canines], axis=0),
+                )
             )
-        )
     return rules + _beside(points) + _nose(prior, points)
 
 
@@ -180,11 +185,12 @@ def _beside(points: Mapping[str, np.ndarray]) -> list[Rule]:
     _, up, forward = np.eye(3)
     rules = []
     for name, axis, bone, skin, sd in (
-        ("base of the nose", up, ("ss", "mp"), "sn", NOSE_BASE_SD_MM),
-        ("height of the wing_l", up, ("ac_l",), "al_l", NOSE_BASE_SD_MM),
-        ("height of the wing_r", up, ("ac_r",), "al_r", NOSE_BASE_SD_MM),
-        ("back of the wing_l", forward, ("ac_l",), "al_l", NOSE_BASE_SD_MM),
-        ("back of the wing_r", forward, ("ac_r",), "al_r", NOSE_BASE_SD_MM),
+        ("base of the nose", up, ("ss",), "sn", NOSE_BASE_SD_MM),
+        ("philtrum", up, ("mp",), "sn", PHILTRUM_SD_MM),
+        ("height of the wing_l", up, ("ac_l",), "al_l", WING_SD_MM),
+        ("height of the wing_r", up, ("ac_r",), "al_r", WING_SD_MM),
+        ("back of the wing_l", forward, ("ac_l",), "al_l", WING_SD_MM),
+        ("back of the wing_r", forward, ("ac_r",), "al_r", WING_SD_MM),
         ("line of the mouth", up, ("pr", "id"), "sto", MOUTH_LINE_SD_MM),
     ):
         there = {point: points[point] for point in bone if point in points}
@@ -196,7 +202,9 @@ def _beside(points: Mapping[str, np.ndarray]) -> list[Rule]:
 
 def _nose(prior: AnatomyPrior, points: Mapping[str, np.ndarray]) -> list[Rule]:
     """Rynn's two formulae, with the turn of the nasion-prosthion plane that moving its ends brings about."""
-    n, pr, rhi, ss, aca = (points[name] for name in ("n", "pr", "rhi", "ss", "aca"))
+    # Also where one of them does not drive the skull: the rules that do without it stay as they are.
+    marks = prior.landmark_points() | dict(points)
+    n, pr, rhi, ss, aca = (marks[name] for name in ("n", "pr", "rhi", "ss", "aca"))
     down = (pr - n) * [0.0, 1.0, 1.0]
     length = float(np.linalg.norm(down))
     down = down / length
@@ -211,7 +219,7 @@ def _nose(prior: AnatomyPrior, points: Mapping[str, np.ndarray]) -> list[Rule]:
     ahead = {"rhi": y, "ss": -y, "n": (forward + along * turned["n"]) / FORWARD_PER_Y}
     ahead["pr"] = along * turned["pr"] / FORWARD_PER_Y
     below = {"aca": x, "n": -x + (down - before * turned["n"]) / DOWN_PER_X, "pr": -before * turned["pr"] / DOWN_PER_X}
-    return [
+    rules = [
         Rule(
             "pronasale forward",
             ahead,
@@ -221,6 +229,7 @@ def _nose(prior: AnatomyPrior, points: Mapping[str, np.ndarray]) -> list[Rule]:
         ),
         Rule("pronasale down", below, {"prn": down / DOWN_PER_X}, PRONASALE_SD_MM["down"] / DOWN_PER_X, aca),
     ]
+    return [rule for rule in rules if all(name in points for name in rule.bone)]
 
 
 def _first(found: np.ndarray) -> int | None:

@@ -12,15 +12,13 @@ from data.prior import AnatomyPrior
 _SITES = 150
 _LENGTH_MM = 25.0
 """Landmarks within about this distance speak for a site."""
-_WEIGHT = 0.3
-"""Of a site against a landmark: 150 sites weigh as much as 14 landmarks."""
 
 
 def skin_between(
     prior: AnatomyPrior, controls: Controls
 ) -> tuple[Float[np.ndarray, "sites identities"], Float[np.ndarray, " sites"]]:
     """Sites on the face, drawn evenly: the skin's coordinate along its normal (mm per coefficient), and the standard
-    deviation that depth has there, which is the geometric mean of the landmarks' around; both weighted."""
+    deviation that depth has there, which is the geometric mean of the landmarks' around."""
     head = prior.head_mesh()
     faces = np.flatnonzero(face_triangles(head, prior.landmark_points()))
     areas = head.face_areas()[faces]
@@ -30,4 +28,4 @@ def skin_between(
     squared = ((head.vertices[head.faces[chosen]].mean(axis=1)[:, None] - controls.ties.points[None]) ** 2).sum(axis=-1)
     share = np.exp(-0.5 * squared / _LENGTH_MM**2)
     sd = np.exp(share @ np.log(controls.sd[: controls.depths]) / share.sum(axis=1))
-    return _WEIGHT * target, sd
+    return target, sd

@@ -55,7 +55,7 @@ def thin_sites(
     taken = np.concatenate([taken, *(point[None] for point in named.values())])
     gap = np.minimum(_gap(skull.vertices[left], taken), _gap(mirrored, taken))
     chosen: list[int] = []
-    while gap.max() >= spacing_mm:
+    while len(gap) and gap.max() >= spacing_mm:
         chosen.append(int(np.argmax(gap)))
         gap = np.minimum(gap, _gap(skull.vertices[left], skull.vertices[left[chosen[-1:]]]))
     right = DistanceScene(skull).closest(mirrored[chosen]).points
