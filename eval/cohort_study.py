@@ -37,7 +37,7 @@ class Counts:
     """To leave out one at a time; all if None."""
 
 
-FULL, QUICK = Counts(2000, 300, 40, None), Counts(40, 20, 20, 1)
+FULL, QUICK = Counts(2000, 300, 30, None), Counts(40, 20, 20, 1)
 
 
 @dataclasses.dataclass(frozen=True)
