@@ -42,3 +42,4 @@ $(VENV)/dev.stamp: $(VENV)/core.stamp
 # The README's pictures, drawn anew.
 figures: env
 	$(BIN)/python scripts/draw_figures.py
+	$(BIN)/python scripts/draw_cohort.py
