@@ -80,7 +80,8 @@ def test_a_skull_that_gives_its_face_away_is_found_out() -> None:
     real = invert(*people)
     assert known.ridge_mm < 0.75 * real.ridge_mm
     assert real.ridge_mm > 1.0
-    assert real.mean_head_mm == pytest.approx(known.mean_head_mm)
+    # The same heads, though the skulls say a little differently where the face ends.
+    assert real.mean_head_mm == pytest.approx(known.mean_head_mm, abs=0.2)
     assert (real.trained_on, real.tested_on) == (14, 6)
 
 

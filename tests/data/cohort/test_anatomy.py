@@ -100,7 +100,7 @@ def test_tissue_alone_hardly_moves_the_bones() -> None:
         )
         for here, there in ((before.head, after.head), (before.skeleton, after.skeleton))
     )
-    assert skin.max() > 1.5
+    assert skin.max() > 1.0
     assert bone.mean() < 0.35 * skin.mean()
 
 
