@@ -121,9 +121,10 @@ class PairSource:
         key = pools_key(skull_digest, face_digest, self._prior_digest, transform, self.sizes)
         pools = read_pools(pair.folder / SAMPLES, key, self.sizes)
         if pools is None:
+            made = record is not None and record.generator is not None
             pools = make_pools(
-                read_surface(pair.skull).transformed(transform),
-                read_surface(pair.face).transformed(transform),
+                read_surface(pair.skull, made=made).transformed(transform),
+                read_surface(pair.face, made=made).transformed(transform),
                 self._region,
                 self.sizes,
                 seed=int(key[:16], 16),

@@ -11,12 +11,15 @@ from fields.mesh import Mesh
 from flame_jax.errors import InputError
 
 
-def read_surface(path: Path) -> Mesh:
+def read_surface(path: Path, *, made: bool = False) -> Mesh:
     """Read a skull or a face and clean it, as `s2f reconstruct` cleans a skull.
+
+    One that our generator made (`made`) is left as it is: it is wound outward already, and what a cleaning would take
+    from it, crumbs between cracks, the same case as a program shows too.
 
     Raises `InputError` when it cannot be read, nothing is left of it, or it is too small to be in mm.
     """
-    mesh = clean(read_mesh(path))
+    mesh = read_mesh(path) if made else clean(read_mesh(path))
     if not len(mesh.faces):
         raise InputError(f"{path}: nothing is left after cleaning; all triangles were without area")
     if mesh.diagonal() < SMALLEST_MM:
