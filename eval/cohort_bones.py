@@ -35,10 +35,14 @@ def measure_bones(people: People, say: Callable[[str], None] = lambda text: None
         outside = DistanceScene(people.head(person)).signed_distance(people.skulls[person].astype(np.float64))
         count += int((outside > 0.0).sum())
         farthest = max(farthest, float(outside.max()))
+    return Bones(count, farthest, asymmetry_mm(people), len(people))
+
+
+def asymmetry_mm(people: People) -> float:
+    """As in `Bones`; of few people it is more, since each is a little lopsided."""
     mean = Mesh(people.skulls.mean(axis=0, dtype=np.float64), people.prior.skull.faces)
-    asymmetry = _asymmetry_mm(mean) - _asymmetry_mm(people.prior.skull)
-    return Bones(count, farthest, asymmetry, len(people))
+    return _own_asymmetry_mm(mean) - _own_asymmetry_mm(people.prior.skull)
 
 
-def _asymmetry_mm(mesh: Mesh) -> float:
+def _own_asymmetry_mm(mesh: Mesh) -> float:
     return float(DistanceScene(mesh).distance(mesh.vertices * _MIRROR).mean())

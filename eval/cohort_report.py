@@ -27,8 +27,8 @@ def print_study(study: AnatomyStudy, console: Console) -> None:
         f"head, {one.mean_head_mm:.2f} mm. From vertex to vertex {one.ridge_vertex_mm:.2f} mm; the mean head, "
         f"{one.mean_head_vertex_mm:.2f} mm.",
         f"Bone outside the skin, {study.bones.people} people: {study.bones.out_of_skin} vertices, the farthest at "
-        f"{study.bones.farthest_out_mm:+.2f} mm. Left and right of the mean skull differ by "
-        f"{study.bones.asymmetry_mm:.2f} mm.",
+        f"{study.bones.farthest_out_mm:+.2f} mm. The mean skull of all people is off its "
+        f"mirror image by {study.bones.asymmetry_mm:.2f} mm more than the prior's.",
     ):
         console.print(text, markup=False, highlight=False)
     console.print(_depths(study))

@@ -11,7 +11,7 @@ from data.cohort.skeleton import make_skeleton
 from data.cohort.variants import Variant
 from data.jaw_opening import JawOpening
 from data.prior import AnatomyPrior
-from eval.cohort_bones import Bones, measure_bones
+from eval.cohort_bones import Bones, asymmetry_mm, measure_bones
 from eval.cohort_inversion import Inversion, invert
 from eval.cohort_left_out import measure_left_out
 from eval.cohort_people import draw_people
@@ -47,6 +47,7 @@ class AnatomyStudy:
     generator: str
     inversion: Inversion
     bones: Bones
+    """Of those tested with; asymmetry of those trained with, who are more."""
     thickness: Sequence[Thickness]
     left_out: Sequence[Thickness]
     """Each measured on skulls that it does not drive."""
@@ -74,7 +75,7 @@ def study_anatomy(
     return AnatomyStudy(
         generator=variant.name,
         inversion=invert(train, test, say),
-        bones=measure_bones(test, say),
+        bones=dataclasses.replace(measure_bones(test, say), asymmetry_mm=asymmetry_mm(train)),
         thickness=thickness,
         left_out=measure_left_out(
             prior,
