@@ -7,30 +7,29 @@ that is trained with. The cases are those of `s2f synthesize` with that seed.
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
-import multiprocessing
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import jax
 import numpy as np
 from jaxtyping import Float
 from scipy.spatial.transform import Rotation
 
 from data.align import align_skull
 from data.cleaning import clean
-from data.cohort.broken_mesh import broken_mesh
-from data.cohort.case import Conditions, Generator, case_key, draw_case
+from data.cohort.case import Conditions
 from data.cohort.generator import make_generator
 from data.cohort.kinds import kinds_of
+from data.cohort.pair_files import PairMaker
 from data.cohort.pose_errors import PoseErrors, no_pose_errors
 from data.cohort.severities import Severities
 from data.cohort.variants import TRAIN
 from data.face_region import face_triangles
+from data.in_processes import in_processes
 from data.jaw_opening import read_jaw_opening
 from data.prior import AnatomyPrior, read_prior
-from fields.mesh import Mesh, transform_points
+from fields.mesh import transform_points
 from flame_jax.errors import InputError
 
 GROSS_TURN_DEG = 20.0
@@ -42,8 +41,6 @@ such a skull is to align it anew."""
 
 _EACH_WORKER = 4
 """Cases that are worth the seconds which another process takes to start."""
-
-_draw_case = jax.jit(draw_case)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -104,28 +101,16 @@ def measure_aligner(
         InputError: A file of `measurement` cannot be read.
     """
     say("making the generator")
-    workers = max(1, min(workers, len(numbers) // _EACH_WORKER))
-    done: list[AlignedCase] = []
+    done: dict[int, AlignedCase] = {}
 
     def finished(case: AlignedCase) -> None:
-        done.append(case)
+        done[case.number] = case
         say(f"aligned {len(done)} of {len(numbers)} skulls")
 
-    if workers == 1:
-        bench = _Bench.of(measurement)
-        for number in numbers:
-            finished(bench.aligned(number))
-        return done
-    # Started anew and not forked: XLA's threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    pool = concurrent.futures.ProcessPoolExecutor(workers, context, initializer=_prepare, initargs=(measurement,))
-    try:
-        for future in concurrent.futures.as_completed([pool.submit(_aligned, number) for number in numbers]):
-            finished(future.result())
-    finally:
-        pool.shutdown(cancel_futures=True)
-    rank = {number: place for place, number in enumerate(numbers)}
-    return sorted(done, key=lambda case: rank[case.number])
+    in_processes(
+        functools.partial(_aligner, measurement), numbers, workers=workers, worth=_EACH_WORKER, finished=finished
+    )
+    return [done[number] for number in numbers]
 
 
 def aligner_error(
@@ -169,52 +154,22 @@ def kept_errors(cases: Sequence[AlignedCase], points: FacePoints) -> PoseErrors:
     return PoseErrors(turns.astype(np.float32), rigid[:, :3, 3].astype(np.float32))
 
 
-@dataclasses.dataclass(frozen=True)
-class _Bench:
-    """Everything that cases are made and aligned with."""
-
-    prior: AnatomyPrior
-    generator: Generator
-    conditions: Conditions
-    seed: int
-
-    @classmethod
-    def of(cls, measurement: AlignMeasurement) -> _Bench:
-        prior = read_prior(measurement.prior)
-        generator = make_generator(prior, TRAIN, read_jaw_opening(measurement.jaw, prior), no_pose_errors())
-        return cls(prior, generator, Conditions.of(Severities.all(1.0)), measurement.seed)
-
-    def scan(self, number: int) -> tuple[Mesh, tuple[str, ...], Float[np.ndarray, "4 4"]]:
-        """A case as a file shows it (mm), the kinds of its harm, and the transform from the head frame to the file."""
-        case = _draw_case(case_key(self.seed, number), self.generator, self.conditions)
-        body, harm = case.body, case.harm
-        mesh = broken_mesh(
-            harm, self.generator.skeleton, self.generator.samples, body.skeleton, np.asarray(body.T_open_closed)
-        )
-        T_scan_head = np.asarray(harm.T_scan_head, np.float64)
-        return mesh.transformed(T_scan_head), kinds_of(harm, case.person.opening), T_scan_head
-
-    def aligned(self, number: int) -> AlignedCase:
-        mesh, kinds, T_scan_head = self.scan(number)
-        if not len(mesh.faces):
-            return AlignedCase(number, kinds, None)
-        try:
-            # As in s2f reconstruct: cleaned first.
-            alignment = align_skull(clean(mesh), self.prior, source=f"case {number}")
-        except InputError:
-            return AlignedCase(number, kinds, None)
-        return AlignedCase(number, kinds, aligner_error(alignment.T_head_skull, T_scan_head))
+def _aligner(measurement: AlignMeasurement) -> Callable[[int], AlignedCase]:
+    prior = read_prior(measurement.prior)
+    generator = make_generator(prior, TRAIN, read_jaw_opening(measurement.jaw, prior), no_pose_errors())
+    conditions = Conditions.of(Severities.all(1.0))
+    return functools.partial(_aligned, PairMaker(prior, TRAIN, generator, conditions, measurement.seed))
 
 
-_bench: _Bench | None = None
-"""Of a worker process."""
-
-
-def _prepare(measurement: AlignMeasurement) -> None:
-    global _bench
-    _bench = _Bench.of(measurement)
-
-
-def _aligned(number: int) -> AlignedCase:
-    assert _bench is not None
-    return _bench.aligned(number)
+def _aligned(maker: PairMaker, number: int) -> AlignedCase:
+    case = maker.case(number)
+    T_scan_head = np.asarray(case.harm.T_scan_head, np.float64)
+    mesh, kinds = maker.skull(case), kinds_of(case.harm, case.person.opening)
+    if not len(mesh.faces):
+        return AlignedCase(number, kinds, None)
+    try:
+        # As in s2f reconstruct: cleaned first.
+        alignment = align_skull(clean(mesh.transformed(T_scan_head)), maker.prior, source=f"case {number}")
+    except InputError:
+        return AlignedCase(number, kinds, None)
+    return AlignedCase(number, kinds, aligner_error(alignment.T_head_skull, T_scan_head))

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data.cohort.broken_mesh import broken_mesh
 from data.cohort.case import Conditions
 from data.cohort.generator import make_generator
 from data.cohort.pair_files import PairMaker
@@ -84,17 +83,12 @@ def draw_pairs(maker: PairMaker) -> None:
     page = Image.new("RGB", (2 * COLUMNS * tile, ROWS * round(1.3 * tile)), "white")
     for number in range(ROWS * COLUMNS):
         case = maker.case(number)
-        skull = broken_mesh(
-            case.harm,
-            maker.generator.skeleton,
-            maker.generator.samples,
-            case.body.skeleton,
-            np.asarray(case.body.T_open_closed),
-        )
         head = Mesh(np.asarray(case.body.head, np.float64), maker.prior.head.faces)
         frame = Frame(TURNED, tile, round(1.3 * tile), 270.0 / tile, (0.0, 5.0, 10.0))
         row, column = divmod(number, COLUMNS)
-        for place, layer in enumerate((Layer(skull, colour=BONE), Layer(rounded_head(head)[0], colour=CLAY))):
+        for place, layer in enumerate(
+            (Layer(maker.skull(case), colour=BONE), Layer(rounded_head(head)[0], colour=CLAY))
+        ):
             image = Image.fromarray(over(render_frame([layer], frame), WHITE))
             page.paste(image, ((2 * column + place) * tile, row * frame.height_px))
     _save(page, "cohort_pairs.png", "Synthetic pairs: damaged skulls and the faces that belong to them.", maker.prior)

@@ -17,10 +17,9 @@ from flame_jax.model import Array
 
 COVER_MM = 1.2
 """Skin that bone keeps over itself, whatever depths and rules say: no skull looks out of its face."""
-
-
 _ROUNDS = 2
-"""A depth that is corrected moves other controls a little, by the placement rules that they share."""
+"""Of correcting depths along rays: a depth that is corrected moves other controls a little, by the placement rules that
+they share."""
 
 
 @jax.tree_util.register_dataclass

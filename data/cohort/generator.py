@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from data.cohort.anatomy import Anatomy
 from data.cohort.bone_field import bone_field
@@ -83,6 +83,8 @@ def make_anatomy(
     bone = {"length_mm": variant.bone_length_mm, "left_right": variant.left_right}
     slip = {"length_mm": variant.slip_length_mm, "left_right": variant.left_right}
     skull = prior.skull.vertices
+    # Also of bone that faces away from the skin: thin bone has two faces, and comes out with both.
+    to_skin = DistanceScene(prior.head_mesh()).distance(skull)
     is_depth = controls.mean > 0.0
     ratio = controls.sd / np.where(is_depth, controls.mean, 1.0)
 
@@ -111,8 +113,8 @@ def make_anatomy(
         slip=bone_field(controls.points, controls.points, **slip),
         slip_sd=single(variant.slip_sd_mm),
         rays=make_rays(prior, controls),
-        near_vertices=jnp.asarray(_near(prior, _NEAR_MM), dtype=jnp.int32),
-        nearest_vertices=jnp.asarray(_near(prior, _NEAREST_MM), dtype=jnp.int32),
+        near_vertices=jnp.asarray(np.flatnonzero(to_skin < _NEAR_MM), dtype=jnp.int32),
+        nearest_vertices=jnp.asarray(np.flatnonzero(to_skin < _NEAREST_MM), dtype=jnp.int32),
         head_index=mesh_index(prior.head_mesh()),
     )
 
@@ -151,9 +153,3 @@ def _levelled(
         shapes[:, :, mode] -= shift + np.cross(turn, prior.head.v_template - centre)
     head = dataclasses.replace(prior.head, shapedirs=shapes.astype(np.float32))
     return dataclasses.replace(prior, head=head)
-
-
-def _near(prior: AnatomyPrior, farthest_mm: float) -> Int[np.ndarray, " near"]:
-    """Vertices of the skull that lie so close under the skin, also those that face away: thin bone has two faces,
-    and comes out with both."""
-    return np.flatnonzero(DistanceScene(prior.head_mesh()).distance(prior.skull.vertices) < farthest_mm)

@@ -54,6 +54,12 @@ class PairMaker:
         """The case of a number: always the same, whichever others are drawn."""
         return _draw_case(case_key(self.seed, number), self.generator, self.conditions)
 
+    def skull(self, case: Case) -> Mesh:
+        """A case's skull as its file shows it, but in the head frame (mm). Without triangles where nothing is left."""
+        generator, body = self.generator, case.body
+        T_open_closed = np.asarray(body.T_open_closed)
+        return broken_mesh(case.harm, generator.skeleton, generator.samples, body.skeleton, T_open_closed)
+
     def write(self, folder: Path, number: int) -> None:
         """Make a pair in the folder `folder`/`case_name(number)`, which appears whole or not at all.
 
@@ -78,9 +84,7 @@ class PairMaker:
     def _fill(self, folder: Path, number: int) -> None:
         case = self.case(number)
         body, harm = case.body, case.harm
-        skull = broken_mesh(
-            harm, self.generator.skeleton, self.generator.samples, body.skeleton, np.asarray(body.T_open_closed)
-        )
+        skull = self.skull(case)
         if not len(skull.faces):
             raise InputError(f"{folder.parent}: case {number} has nothing left of its skull; choose a lower --damage")
         T_input_head = np.asarray(harm.T_scan_head, np.float64)

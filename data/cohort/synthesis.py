@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
+import functools
 import json
-import multiprocessing
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from data.cohort.pair_files import PairMaker, case_name
 from data.cohort.pose_errors import read_pose_errors
 from data.cohort.severities import Severities
 from data.cohort.variants import VARIANTS
+from data.in_processes import in_processes
 from data.jaw_opening import closed_jaw, read_jaw_opening
 from data.json_file import read_json_object
 from data.pairs.content import file_digest
@@ -102,33 +102,26 @@ def synthesize(
         _remove_cohort(folder)
     missing = [number for number in numbers if not (folder / case_name(number)).is_dir()]
     finished = len(numbers) - len(missing)
-    _claim(folder, settings, read_prior(synthesis.prior).credit)
+    _claim(folder, settings, synthesis.prior)
     for number in missing:
         for left_over in folder.glob(f".{case_name(number)}.*"):
             shutil.rmtree(left_over, ignore_errors=True)
     done(finished)
-    workers = max(1, min(workers, len(missing) // _EACH_WORKER))
-    if workers == 1:
-        maker = synthesis.maker() if missing else None
-        for number in missing:
-            assert maker is not None
-            maker.write(folder, number)
-            finished += 1
-            done(finished)
-        return
-    # Started anew and not forked: XLA's threads do not survive a fork.
-    context = multiprocessing.get_context("spawn")
-    pool = concurrent.futures.ProcessPoolExecutor(workers, context, initializer=_prepare, initargs=(synthesis,))
-    try:
-        for future in concurrent.futures.as_completed([pool.submit(_write, folder, number) for number in missing]):
-            future.result()
-            finished += 1
-            done(finished)
-    finally:
-        pool.shutdown(cancel_futures=True)
+
+    def written(_: None) -> None:
+        nonlocal finished
+        finished += 1
+        done(finished)
+
+    make_work = functools.partial(_writer, synthesis, folder)
+    in_processes(make_work, missing, workers=workers, worth=_EACH_WORKER, finished=written)
 
 
-def _claim(folder: Path, settings: dict[str, Any], credit: str) -> None:
+def _writer(synthesis: Synthesis, folder: Path) -> Callable[[int], None]:
+    return functools.partial(synthesis.maker().write, folder)
+
+
+def _claim(folder: Path, settings: dict[str, Any], prior: Path) -> None:
     """Write what the folder's cohort is made of, or see that it is the same."""
     path = folder / COHORT
     if path.exists():
@@ -142,8 +135,9 @@ def _claim(folder: Path, settings: dict[str, Any], credit: str) -> None:
         return
     if folder.is_dir() and any(folder.glob(f"*/{RECORD}")):
         raise InputError(f"{folder}: holds pairs of another origin; give another folder to --out")
+    card = data_card(settings, VARIANTS[settings["generator"]], read_prior(prior).credit)
     with whole_file(folder / CARD) as unfinished:
-        unfinished.write_text(data_card(settings, VARIANTS[settings["generator"]], credit), encoding="utf-8")
+        unfinished.write_text(card, encoding="utf-8")
     with whole_file(path) as unfinished:
         unfinished.write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
 
@@ -157,17 +151,3 @@ def _remove_cohort(folder: Path) -> None:
             shutil.rmtree(entry)
     (folder / CARD).unlink(missing_ok=True)
     (folder / COHORT).unlink()
-
-
-_maker: PairMaker | None = None
-"""Of a worker process."""
-
-
-def _prepare(synthesis: Synthesis) -> None:
-    global _maker
-    _maker = synthesis.maker()
-
-
-def _write(folder: Path, number: int) -> None:
-    assert _maker is not None
-    _maker.write(folder, number)
