@@ -1,4 +1,4 @@
-"""`s2f bench`: speed, how well fits and alignments come back, and what the cohort is like."""
+"""`s2f bench`: speed, how well fits and alignments come back, meshing, and what the cohort is like."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from s2f.commands.bench_align import BenchAlign
 from s2f.commands.bench_anatomy import BenchAnatomy
 from s2f.commands.bench_cohort import BenchCohort
 from s2f.commands.bench_flame import BenchFlame
+from s2f.commands.bench_mesh import BenchMesh
 from s2f.commands.bench_round_trip import BenchRoundTrip
 
 _Subject = (
@@ -19,6 +20,7 @@ _Subject = (
     | Annotated[BenchAlign, tyro.conf.subcommand("align")]
     | Annotated[BenchAnatomy, tyro.conf.subcommand("anatomy")]
     | Annotated[BenchCohort, tyro.conf.subcommand("cohort")]
+    | Annotated[BenchMesh, tyro.conf.subcommand("mesh")]
 )
 
 
