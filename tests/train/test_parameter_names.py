@@ -1,0 +1,42 @@
+"""Names of parameters, and whether weights fit a model."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flame_jax.errors import InputError
+from train.parameter_names import by_name, check_fit, count, with_structure_of
+
+TREE: dict[str, Any] = {
+    "encoder": {"layers": {0: {"kernel": np.ones((2, 3))}, 1: {"kernel": np.zeros(3)}}},
+    "scale": np.float32(2),
+}
+
+
+def test_names_go_there_and_back():
+    named = by_name(TREE)
+    assert set(named) == {"encoder.layers.0.kernel", "encoder.layers.1.kernel", "scale"}
+    shuffled = dict(reversed(named.items()))
+    back = with_structure_of(TREE, shuffled)
+    assert back["encoder"]["layers"][0]["kernel"] is TREE["encoder"]["layers"][0]["kernel"]
+    assert count(TREE) == 10
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"scale": None}, "has no parameter scale, which this model has"),
+        ({"scale": np.ones(2)}, "parameter scale is 2, in this model one number"),
+        ({"encoder.layers.0.kernel": np.ones((3, 2))}, "parameter encoder.layers.0.kernel is 3×2, in this model 2×3"),
+        ({"extra": np.ones(2)}, "has a parameter extra, which this model has not"),
+    ],
+)
+def test_what_does_not_fit_is_named(change, message):
+    wanted = by_name(TREE)
+    check_fit("w.npz", wanted, wanted)
+    named = {name: leaf for name, leaf in (wanted | change).items() if leaf is not None}
+    with pytest.raises(InputError, match=f"^w.npz: {message}; give"):
+        check_fit("w.npz", named, wanted)
