@@ -13,6 +13,7 @@ from typing import Any
 
 import tyro
 
+from configs import EXPERIMENTS, SUMMARIES
 from flame_jax.errors import InputError
 from s2f.commands.bench import Bench
 from s2f.commands.build_jaw import BuildJaw
@@ -24,6 +25,7 @@ from s2f.commands.fit_flame import FitFlame
 from s2f.commands.preprocess import Preprocess
 from s2f.commands.reconstruct import Reconstruct
 from s2f.commands.synthesize import Synthesize
+from s2f.commands.train import check_experiment_name, train_command
 
 BAD_INPUT = 2
 """Exit status of bad input, as of a bad option."""
@@ -39,6 +41,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "build-prior": BuildPrior,
     "build-jaw": BuildJaw,
     "synthesize": Synthesize,
+    "train": train_command(EXPERIMENTS, SUMMARIES),
     "bench": Bench,
     "doctor": Doctor,
 }
@@ -66,6 +69,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"s2f {importlib.metadata.version('s2f')}")
         return 0
     try:
+        if arguments[:1] == ["train"]:
+            check_experiment_name(arguments[1:], EXPERIMENTS)
         command = tyro.extras.subcommand_cli_from_dict(
             COMMANDS, prog="s2f", description=_ABOUT, args=arguments, config=(tyro.conf.FlagCreatePairsOff,)
         )

@@ -64,14 +64,18 @@ def in_scan_and_seen(harm: Harm, harmed: Harmed, skeleton: Skeleton, samples: Sa
 
     It holds for the surface; the faces of cuts are taken as seen.
     """
-    corners = jnp.asarray(skeleton.faces)[samples.face_ids[:_OCCLUDERS]]
-    weights = samples.barycentric[:_OCCLUDERS]
-    occluders = _between(harmed.vertices, corners, weights)
-    left = jnp.minimum(_between(harmed.in_bone, corners, weights), _between(harmed.in_scan, corners, weights)) > 0
-    opaque = left & harmed.face_kept[samples.face_ids[:_OCCLUDERS]]
-    seen = seen_from_outside(harmed.vertices, harmed.normals, occluders, opaque)
-    seen = _smoothed(seen, skeleton) + _LENIENCE_MM
-    return jnp.where(harm.outside_only, jnp.minimum(harmed.in_scan, seen), harmed.in_scan)
+
+    def from_outside() -> jax.Array:
+        corners = jnp.asarray(skeleton.faces)[samples.face_ids[:_OCCLUDERS]]
+        weights = samples.barycentric[:_OCCLUDERS]
+        occluders = _between(harmed.vertices, corners, weights)
+        left = jnp.minimum(_between(harmed.in_bone, corners, weights), _between(harmed.in_scan, corners, weights)) > 0
+        opaque = left & harmed.face_kept[samples.face_ids[:_OCCLUDERS]]
+        seen = seen_from_outside(harmed.vertices, harmed.normals, occluders, opaque)
+        return jnp.minimum(harmed.in_scan, _smoothed(seen, skeleton) + _LENIENCE_MM)
+
+    # A CT is spared the views, but for under vmap.
+    return jax.lax.cond(harm.outside_only, from_outside, lambda: jnp.asarray(harmed.in_scan))
 
 
 def observed(

@@ -1,0 +1,130 @@
+"""A trained face field as one file: parameters, prior and what they are. Nothing in a file is ever run.
+
+A NumPy archive without pickles. Parameters, modes and regressions are in half precision, positions in single; the grids
+are rasterised anew when the file is read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from flax import nnx
+
+from fields.anchor_pooling import Anchors
+from fields.face_field import FaceField
+from fields.face_model import FaceModel
+from fields.face_prior import FacePrior
+from fields.field_config import EncoderConfig, FieldConfig, ResidualConfig
+from fields.first_estimate import FirstEstimate
+from fields.head_grids import head_grids
+from fields.mesh import Mesh
+from flame_jax.errors import InputError
+from flame_jax.whole_file import whole_file
+
+FORMAT = "s2f face field 1"
+_REMEDY = "give a file that s2f train has made, or get it anew"
+_EXACT = ("prior.mean", "prior.faces", "prior.anchors.points")
+"""Kept in full: half precision rounds 100 mm to 0.06."""
+
+
+def write_face_model(path: Path, model: FaceModel, about: Mapping[str, Any], *, half: bool = True) -> None:
+    """Write a model to a .npz file.
+
+    Args:
+        path: The file.
+        model: To be written.
+        about: What it is, as JSON has it: where it comes from, credit, figures.
+        half: Whether in half precision where that is enough.
+
+    Raises:
+        InputError: The file cannot be written.
+        ValueError: A number is not finite or too large; the message names it.
+    """
+    stored: dict[str, np.ndarray] = {}
+    for name, array in _named(model).items():
+        array = np.asarray(array)
+        if array.dtype == np.float32 and half and name not in _EXACT:
+            with np.errstate(over="ignore"):
+                array = array.astype(np.float16)
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} has values that are not finite as {array.dtype}")
+        stored[name] = array
+    own = {"format": FORMAT, "field": dataclasses.asdict(model.config), "temperature": model.temperature}
+    text = json.dumps({**about, **own}, allow_nan=False)
+    with whole_file(path) as unfinished, unfinished.open("wb") as stream:
+        np.savez_compressed(stream, about=np.frombuffer(text.encode(), dtype=np.uint8), **stored)  # type: ignore[arg-type]
+
+
+def read_face_model(path: Path) -> tuple[FaceModel, dict[str, Any]]:
+    """A model and what is said of it. Raises `InputError` for a file that is absent, none of these, or damaged."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; {_REMEDY}")
+    damaged = InputError(f"{path}: is no face field, or a damaged one; {_REMEDY}")
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            stored = {name: file[name] for name in file.files}
+        about = json.loads(stored.pop("about").tobytes())
+        written_as, temperature = about["format"], float(about["temperature"])
+        config = _config(about["field"]) if written_as == FORMAT else None
+    except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, zipfile.BadZipFile, zlib.error):
+        raise damaged from None
+    if config is None:
+        raise InputError(f"{path}: format '{written_as}' is not '{FORMAT}'; {_REMEDY}")
+    arrays = {name: _single(array) for name, array in stored.items()}
+    try:
+        prior = _prior(arrays)
+        shapes = nnx.eval_shape(lambda: FaceField(config, prior.modes.shape[2], rngs=nnx.Rngs(0)))
+        graphdef, wanted = nnx.split(shapes)
+        params = _filled(wanted, arrays)
+    except (KeyError, ValueError, IndexError, TypeError):
+        raise damaged from None
+    return FaceModel(config, graphdef, params, jax.device_put(prior), temperature), about
+
+
+def _named(model: FaceModel) -> dict[str, Any]:
+    prior = dataclasses.replace(model.prior, grids=None)  # type: ignore[arg-type]
+    return {f"params.{name}": leaf for name, leaf in _by_name(model.params).items()} | {
+        f"prior.{name}": leaf for name, leaf in _by_name(prior).items()
+    }
+
+
+def _by_name(tree: Any) -> dict[str, Any]:
+    leaves = jax.tree_util.tree_leaves_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+
+
+def _filled(wanted: Any, arrays: Mapping[str, np.ndarray]) -> Any:
+    names = _by_name(wanted)
+    for name, leaf in names.items():
+        if arrays[f"params.{name}"].shape != leaf.shape:
+            raise ValueError(name)
+    leaves = [jax.numpy.asarray(arrays[f"params.{name}"]) for name in names]
+    return jax.tree.unflatten(jax.tree.structure(wanted), leaves)
+
+
+def _prior(arrays: Mapping[str, np.ndarray]) -> FacePrior:
+    own = {name.removeprefix("prior."): array for name, array in arrays.items() if name.startswith("prior.")}
+    anchors = Anchors(own["anchors.points"], own["anchors.normals"])
+    first = FirstEstimate(**{field.name: own[f"first.{field.name}"] for field in dataclasses.fields(FirstEstimate)})
+    faces = own["faces"].astype(np.int32)
+    if faces.min() < 0 or faces.max() >= len(own["mean"]) or not all(np.isfinite(a).all() for a in own.values()):
+        raise ValueError("prior")
+    grids = head_grids(Mesh(own["mean"].astype(np.float64), faces))
+    return FacePrior(own["mean"], own["modes"], own["open_mouth"], faces, grids, anchors, first)
+
+
+def _config(about: Mapping[str, Any]) -> FieldConfig:
+    parts = {"encoder": EncoderConfig(**about["encoder"]), "field": ResidualConfig(**about["field"])}
+    return FieldConfig(**{**about, **parts})
+
+
+def _single(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.float32) if array.dtype == np.float16 else array

@@ -1,0 +1,50 @@
+"""How large a face field is, and which of its parts there are. Imports nothing heavy: the command line offers it."""
+
+from __future__ import annotations
+
+import dataclasses
+
+
+@dataclasses.dataclass(frozen=True)
+class EncoderConfig:
+    """Size of a skull encoder."""
+
+    width: int = 64
+    """Of the tokens."""
+    blocks: int = 2
+    """Of the transformer."""
+    heads: int = 4
+    global_width: int = 192
+    squeezed: int = 16
+    """Numbers of each token that the global code is made of."""
+    rounds: int = 5
+    """Of the linear estimate."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ResidualConfig:
+    """Size of the residual field."""
+
+    width: int = 96
+    layers: int = 3
+    overall: int = 32
+    """Numbers taken from the global code."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FieldConfig:
+    """What a field is made of."""
+
+    residual_modes: int = 40
+    """Smooth modes beside the head model's: what it cannot express."""
+    anchors: int = 256
+    """Places on the skull that become tokens; a multiple of 64, or less."""
+    rank: int = 32
+    """Of the posterior's factor."""
+    warp: bool = True
+    """Whether space is carried along by the head that the skull implies. Without, there is only the residual field:
+    no head model but for its mean."""
+    residual: bool = True
+    """Whether there is a residual field."""
+    encoder: EncoderConfig = dataclasses.field(default_factory=EncoderConfig)
+    field: ResidualConfig = dataclasses.field(default_factory=ResidualConfig)
