@@ -10,22 +10,20 @@ import dataclasses
 from collections.abc import Callable
 
 import numpy as np
-from jaxtyping import Float
 
 from data.face_region import face_triangles
 from eval.cohort_people import People
 from eval.metrics import errors_of_true
 from eval.regions import region_faces
+from eval.ridge import Ridge, best_penalty
 from fields.mesh import Mesh
 
 _POINTS = 1_500
 """Of the skull, which the regression sees: 5 mm apart on the outer surface. Correspondence makes them enough."""
 _SAMPLES = 4_000
 """Points of each true face."""
-_PENALTIES = (15.0, 50.0, 150.0, 500.0, 1500.0)
+PENALTIES = (15.0, 50.0, 150.0, 500.0, 1500.0, 5000.0)
 """mm², relative to centred coordinates."""
-_HELD_BACK = 0.1
-"""Share of the training people that the penalty is chosen with."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,8 +58,10 @@ def invert(train: People, test: People, say: Callable[[str], None] = lambda text
             np.concatenate([x, spread * people.fullness[:, None]], axis=1) if extra else x
             for x, people in ((seen, train), (unseen, test))
         )
-        penalty = penalty if extra else _best_penalty(a, train.heads[:, _face_of_mean(train)])
-        predicted[name] = _ridge(a, train.heads.reshape(len(train), -1), penalty)(b).reshape(test.heads.shape)
+        if not extra:
+            penalty = best_penalty(a, train.heads[:, _face_of_mean(train)].reshape(len(train), -1), PENALTIES)
+        fitted = Ridge.fit(a, train.heads.reshape(len(train), -1), penalty)
+        predicted[name] = fitted.predict(b).reshape(test.heads.shape)
     predicted["mean"] = np.broadcast_to(train.heads.mean(axis=0), test.heads.shape)
     errors: dict[str, list[float]] = {name: [] for name in (*predicted, "vertex", "mean vertex")}
     for person in range(len(test)):
@@ -94,26 +94,3 @@ def _face_of_mean(people: People) -> np.ndarray:
     head = Mesh(people.heads.mean(axis=0, dtype=np.float64), people.prior.head.faces)
     skull = Mesh(people.skulls.mean(axis=0, dtype=np.float64), people.prior.skull.faces)
     return np.unique(head.faces[face_triangles(head, people.prior.landmark_points(skull))])
-
-
-def _best_penalty(seen: Float[np.ndarray, "people numbers"], face: Float[np.ndarray, "people vertices 3"]) -> float:
-    """The penalty with the least error on training people held back."""
-    kept = len(seen) - max(1, round(_HELD_BACK * len(seen)))
-    flat = face.reshape(len(face), -1)
-    errors = [
-        float(np.square(_ridge(seen[:kept], flat[:kept], penalty)(seen[kept:]) - flat[kept:]).mean(dtype=np.float64))
-        for penalty in _PENALTIES
-    ]
-    return _PENALTIES[int(np.argmin(errors))]
-
-
-def _ridge(
-    seen: Float[np.ndarray, "people numbers"], wanted: Float[np.ndarray, "people results"], penalty: float
-) -> Callable[[np.ndarray], np.ndarray]:
-    """Ridge regression in its dual form: fewer people than numbers."""
-    centre, mean = seen.mean(axis=0), wanted.mean(axis=0)
-    centred = (seen - centre).astype(np.float64)
-    # The penalty is per number seen, so that it means the same however many there are.
-    gram = centred @ centred.T + penalty * np.eye(len(seen))
-    weights = np.linalg.solve(gram, (wanted - mean).astype(np.float64))
-    return lambda unseen: mean + ((unseen - centre) @ centred.T) @ weights
