@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import io
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import trimesh
@@ -73,6 +75,7 @@ def write_mesh(
     uv: Float[np.ndarray, "uvs 2"] | None = None,
     uv_faces: Int[np.ndarray, "faces 3"] | None = None,
     credit: str | None = None,
+    values: Mapping[str, Float[np.ndarray, " vertices"]] = MappingProxyType({}),
 ) -> None:
     """Write a mesh as OBJ, PLY, STL or GLB, by the extension of `path`.
 
@@ -82,6 +85,7 @@ def write_mesh(
         uv: Texture coordinates, origin at the lower left; OBJ and GLB keep them.
         uv_faces: Index into `uv` of each triangle corner; needed with `uv`.
         credit: Authors and licence of adapted material; OBJ, PLY and GLB keep all of it, STL its first 80 bytes.
+        values: Numbers at the vertices by name; PLY keeps them as properties, the others have no place for them.
 
     Raises:
         InputError: Unknown extension, or the place cannot be written.
@@ -95,7 +99,7 @@ def write_mesh(
     if extension == ".obj":
         content = _obj_bytes(mesh, uv, uv_faces, credit)
     elif extension == ".ply":
-        content = _ply_bytes(mesh, credit)
+        content = _ply_bytes(mesh, credit, values)
     elif extension == ".stl":
         content = _stl_bytes(mesh, credit)
     else:
@@ -153,20 +157,21 @@ def _rows(template: str, values: np.ndarray) -> str:
     return (template * len(values)) % tuple(values.ravel().tolist())
 
 
-def _ply_bytes(mesh: Mesh, credit: str | None) -> bytes:
+def _ply_bytes(mesh: Mesh, credit: str | None, values: Mapping[str, np.ndarray]) -> bytes:
     header = [
         "ply",
         "format binary_little_endian 1.0",
         *(f"comment {line}" for line in _ascii(credit).splitlines()),
         f"element vertex {len(mesh.vertices)}",
-        *(f"property double {axis}" for axis in "xyz"),
+        *(f"property double {name}" for name in ("x", "y", "z", *values)),
         f"element face {len(mesh.faces)}",
         "property list uchar int vertex_indices",
         "end_header",
     ]
     faces = np.empty(len(mesh.faces), dtype=[("count", "u1"), ("corners", "<i4", 3)])
     faces["count"], faces["corners"] = 3, mesh.faces
-    return ("\n".join(header) + "\n").encode() + mesh.vertices.astype("<f8").tobytes() + faces.tobytes()
+    vertices = np.column_stack([mesh.vertices, *values.values()]).astype("<f8")
+    return ("\n".join(header) + "\n").encode() + vertices.tobytes() + faces.tobytes()
 
 
 def _stl_bytes(mesh: Mesh, credit: str | None) -> bytes:

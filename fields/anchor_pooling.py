@@ -21,7 +21,9 @@ WIDTHS_MM = (4.0, 8.0, 16.0)
 FEATURES = 9
 """Numbers for each window: see `pooled`."""
 _DENSITY = 0.02
-"""Points per mm² that count as plenty: 4,096 on a skull and its inner walls."""
+"""Points per mm² that count as plenty, of …"""
+_OF_POINTS = 2_048
+"""… so many valid ones in all: with more, each counts less, and anchors see the same."""
 _FEW = 0.02
 """Share of plenty from which on a window's means are taken for half."""
 _AT_ONCE = 64
@@ -51,13 +53,14 @@ def pooled(
     normals in window widths (1). Everything but the count fades to zero where there are no points.
     """
     points, normals, valid = jnp.asarray(points), jnp.asarray(normals), jnp.asarray(valid)
+    each = _OF_POINTS / jnp.maximum(jnp.sum(valid), 1)
     values = jnp.concatenate(
         [jnp.ones((len(points), 1)), points, normals, jnp.sum(points * normals, axis=1, keepdims=True)], axis=1
     )
     squares = jnp.sum(points**2, axis=1)
 
     def some(group: Anchors) -> jax.Array:
-        return _pooled(group, points, normals, valid, squares, values)
+        return _pooled(group, points, normals, valid * each, squares, values)
 
     count = len(anchors.points)
     if count <= _AT_ONCE:
@@ -67,12 +70,12 @@ def pooled(
 
 
 def _pooled(
-    anchors: Anchors, points: jax.Array, normals: jax.Array, valid: jax.Array, squares: jax.Array, values: jax.Array
+    anchors: Anchors, points: jax.Array, normals: jax.Array, weight: jax.Array, squares: jax.Array, values: jax.Array
 ) -> jax.Array:
     places = jnp.asarray(anchors.points)
     squared = jnp.sum(places**2, axis=1)[:, None] + squares[None] - 2.0 * places @ points.T
     squared = jnp.maximum(squared, 0.0)
-    facing = jnp.maximum(anchors.normals @ normals.T, 0.0) * valid[None]
+    facing = jnp.maximum(anchors.normals @ normals.T, 0.0) * weight[None]
     windows = []
     for width in WIDTHS_MM:
         weights = jnp.exp(-0.5 / width**2 * squared) * facing

@@ -45,9 +45,11 @@ class FaceField(nnx.Module):
         code = coefficients + POSE
         self.encoder = SkullEncoder(config.encoder, config.anchors, code, rngs=rngs)
         self.posterior = FacePosterior(code, config.rank, config.encoder.global_width, rngs=rngs)
-        self.residual: ResidualField | None = None
+        residual: ResidualField | None = None
         if config.residual or not config.warp:
-            self.residual = ResidualField(config.field, config.encoder.width, config.encoder.global_width, rngs=rngs)
+            residual = ResidualField(config.field, config.encoder.width, config.encoder.global_width, rngs=rngs)
+        # Once: what an attribute is, data or not, is settled when it is first set.
+        self.residual = residual
 
     def encode(self, prior: FacePrior, features: Float[Array, "anchors windows features"]) -> SkullCode:
         """What the anchors saw (`fields.anchor_pooling.pooled`), read."""

@@ -25,7 +25,9 @@ from fields.face_prior import FacePrior
 from fields.field_config import EncoderConfig, FieldConfig, ResidualConfig
 from fields.first_estimate import FirstEstimate
 from fields.head_grids import head_grids
+from fields.latent import POSE
 from fields.mesh import Mesh
+from fields.skull_encoder import SEEN
 from flame_jax.errors import InputError
 from flame_jax.whole_file import whole_file
 
@@ -74,13 +76,27 @@ def read_face_model(path: Path) -> tuple[FaceModel, dict[str, Any]]:
         about = json.loads(stored.pop("about").tobytes())
         written_as, temperature = about["format"], float(about["temperature"])
         config = _config(about["field"]) if written_as == FORMAT else None
-    except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, zipfile.BadZipFile, zlib.error):
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        ArithmeticError,
+        OSError,
+        EOFError,
+        NotImplementedError,
+        RecursionError,
+        zipfile.BadZipFile,
+        zlib.error,
+    ):
         raise damaged from None
     if config is None:
         raise InputError(f"{path}: format '{written_as}' is not '{FORMAT}'; {_REMEDY}")
     arrays = {name: _single(array) for name, array in stored.items()}
     try:
-        prior = _prior(arrays)
+        if not (0.0 < temperature < np.inf and all(np.isfinite(array).all() for array in arrays.values())):
+            raise damaged
+        prior = _prior(arrays, config)
         shapes = nnx.eval_shape(lambda: FaceField(config, prior.modes.shape[2], rngs=nnx.Rngs(0)))
         graphdef, wanted = nnx.split(shapes)
         params = _filled(wanted, arrays)
@@ -90,10 +106,8 @@ def read_face_model(path: Path) -> tuple[FaceModel, dict[str, Any]]:
 
 
 def _named(model: FaceModel) -> dict[str, Any]:
-    prior = dataclasses.replace(model.prior, grids=None)  # type: ignore[arg-type]
-    return {f"params.{name}": leaf for name, leaf in _by_name(model.params).items()} | {
-        f"prior.{name}": leaf for name, leaf in _by_name(prior).items()
-    }
+    parts = {"params": model.params, "prior": model.prior}
+    return {name: leaf for name, leaf in _by_name(parts).items() if not name.startswith("prior.grids.")}
 
 
 def _by_name(tree: Any) -> dict[str, Any]:
@@ -110,20 +124,48 @@ def _filled(wanted: Any, arrays: Mapping[str, np.ndarray]) -> Any:
     return jax.tree.unflatten(jax.tree.structure(wanted), leaves)
 
 
-def _prior(arrays: Mapping[str, np.ndarray]) -> FacePrior:
+def _prior(arrays: Mapping[str, np.ndarray], config: FieldConfig) -> FacePrior:
     own = {name.removeprefix("prior."): array for name, array in arrays.items() if name.startswith("prior.")}
+    vertices, coefficients = len(own["mean"]), own["modes"].shape[2]
+    code, features = coefficients + POSE, config.anchors * SEEN
+    wanted = {
+        "mean": (vertices, 3),
+        "modes": (vertices, 3, coefficients),
+        "open_mouth": (vertices, 3),
+        "faces": (len(own["faces"]), 3),
+        "anchors.points": (config.anchors, 3),
+        "anchors.normals": (config.anchors, 3),
+        "first.centre": (config.anchors, SEEN),
+        "first.scale": (config.anchors, SEEN),
+        "first.plenty": (config.anchors,),
+        "first.mean": (code,),
+        "first.infer": (code, features),
+        "first.imply": (features, code),
+        "first.fullness": (code,),
+        "first.factor": (code, config.rank),
+        "first.log_sd": (code,),
+    }
+    if {name: array.shape for name, array in own.items()} != wanted:
+        raise ValueError("prior")
     anchors = Anchors(own["anchors.points"], own["anchors.normals"])
     first = FirstEstimate(**{field.name: own[f"first.{field.name}"] for field in dataclasses.fields(FirstEstimate)})
     faces = own["faces"].astype(np.int32)
-    if faces.min() < 0 or faces.max() >= len(own["mean"]) or not all(np.isfinite(a).all() for a in own.values()):
-        raise ValueError("prior")
+    if faces.min() < 0 or faces.max() >= vertices:
+        raise ValueError("prior.faces")
     grids = head_grids(Mesh(own["mean"].astype(np.float64), faces))
     return FacePrior(own["mean"], own["modes"], own["open_mouth"], faces, grids, anchors, first)
 
 
 def _config(about: Mapping[str, Any]) -> FieldConfig:
-    parts = {"encoder": EncoderConfig(**about["encoder"]), "field": ResidualConfig(**about["field"])}
-    return FieldConfig(**{**about, **parts})
+    encoder, field = EncoderConfig(**about["encoder"]), ResidualConfig(**about["field"])
+    config = FieldConfig(**{**about, "encoder": encoder, "field": field})
+    for part, usual in ((config, FieldConfig()), (encoder, EncoderConfig()), (field, ResidualConfig())):
+        for name, value in vars(part).items():
+            if type(value) is not type(getattr(usual, name)) or (isinstance(value, int) and value < 0):
+                raise ValueError(name)
+    if encoder.width % encoder.heads:
+        raise ValueError("heads")
+    return config
 
 
 def _single(array: np.ndarray) -> np.ndarray:

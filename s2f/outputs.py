@@ -14,6 +14,16 @@ def face_outputs(out: Path) -> tuple[Path, Path, Path]:
     return out, out.with_suffix(".json"), out.with_suffix(".png")
 
 
+def spread_output(out: Path) -> Path:
+    """The file of a face's standard deviations, beside it."""
+    return out.with_suffix(".sd.json")
+
+
+def sample_outputs(out: Path, count: int) -> list[Path]:
+    """The files of `count` further faces, beside the one: face_001.obj, face_002.obj, …"""
+    return [out.with_name(f"{out.stem}_{number:03d}{out.suffix}") for number in range(1, count + 1)]
+
+
 def check_extension(out: Path, known: Sequence[str]) -> None:
     """Raise InputError unless `out` ends with one of the extensions."""
     if out.suffix.lower() not in known:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import json
+import functools
 import time
 from pathlib import Path
 from typing import Any
@@ -15,83 +15,31 @@ from data.align import Alignment, align_skull
 from data.cleaning import clean
 from data.fittable_head import FittableHead
 from data.landmarks import ALL_KEYS
-from data.mesh_files import WRITABLE, write_mesh
-from data.parametric import FittedHead, fit_head
+from data.parametric import fit_head
 from data.prior import AnatomyPrior, read_prior
 from data.units import Unit, guess_unit
 from fields.mesh import Mesh, transform_points
-from flame_jax import read_head_model
+from flame_jax import HeadModel, read_head_model
 from flame_jax.errors import InputError
-from flame_jax.whole_file import whole_file
-from s2f.outputs import check_extension
-from s2f.shipped import PRIOR
-
-NOT_MODELLED = ("ancestry", "age", "sex", "hair", "skin colour and texture", "expression")
-"""What no face of ours tells anything about."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Face:
-    """A reconstructed face."""
-
-    mesh: Mesh
-    """In the skull's own frame and unit."""
-    record: dict[str, Any]
-    """All that is known of it, JSON-able: coefficients, transforms, landmarks, depths, warnings, credit."""
-    head_frame_mesh: Mesh
-    """The same face in the head frame, mm."""
-    head_frame_skull: Mesh
-    """The cleaned skull in the head frame, mm."""
-    uv: Float[np.ndarray, "coordinates 2"] | None
-    uv_faces: Int[np.ndarray, "faces 3"] | None
-
-    def write(
-        self,
-        path: Path,
-        *,
-        extra_record: dict[str, Any] | None = None,
-        picture: bool = True,
-        true_face: Mesh | None = None,
-        error_mm: Float[np.ndarray, " vertices"] | None = None,
-        caption: str | None = None,
-    ) -> None:
-        """Write the mesh and, beside it, its record (.json) and picture (.png).
-
-        Args:
-            path: The mesh; its extension chooses the format.
-            extra_record: Goes into the record too.
-            picture: Whether to draw.
-            true_face: The face as it is known to be, head frame, mm, for the picture.
-            error_mm: Signed error at the face's vertices, for the picture; NaN where it is not scored.
-            caption: Of the picture.
-        """
-        check_extension(path, WRITABLE)
-        credit = self.record["credit"]
-        # The picture comes first: it takes longest, and an interrupted run then leaves no mesh without a record.
-        if picture:
-            from s2f.picture import face_picture
-
-            face_picture(
-                path.with_suffix(".png"),
-                face=self.head_frame_mesh,
-                skull=self.head_frame_skull,
-                true_face=true_face,
-                error_mm=error_mm,
-                caption=caption or f"s2f, {self.record['representation']} reconstruction",
-                credit=credit,
-            )
-        with whole_file(path.with_suffix(".json")) as unfinished:
-            text = json.dumps(self.record | (extra_record or {}), indent=1, allow_nan=False)
-            unfinished.write_text(text + "\n", encoding="utf-8")
-        write_mesh(path, self.mesh, uv=self.uv, uv_faces=self.uv_faces, credit=credit)
+from s2f.classic_face import classic_record
+from s2f.face import NOT_MODELLED, Face
+from s2f.field_face import FieldFaces, Representation
+from s2f.field_file import TrainedField, read_field
+from s2f.field_record import field_record, field_warnings
+from s2f.given_head import GivenHead
+from s2f.provenance import SEED
+from s2f.shipped import FIELD, PRIOR
 
 
 @dataclasses.dataclass(frozen=True)
 class Reconstructor:
-    """An anatomy prior and a head model, ready to reconstruct faces."""
+    """An anatomy prior, a head model and perhaps a trained field, ready to reconstruct faces."""
 
     prior: AnatomyPrior
     head: FittableHead
+    """The prior's own, or one that the user gave."""
+    field: TrainedField | None = None
+    """None for the classic route: a head model fitted to landmarks and tissue depths."""
 
     def reconstruct(
         self,
@@ -101,7 +49,8 @@ class Reconstructor:
         unit: str | None = None,
         fullness: float | None = None,
         landmarks: dict[str, list[float]] | None = None,
-        representation: str = "parametric",
+        representation: str | None = None,
+        samples: int = 0,
         force: bool = False,
         source: str = "skull",
     ) -> Face:
@@ -111,19 +60,20 @@ class Reconstructor:
             vertices: Of the skull, in any frame and pose, in mm, cm or m.
             faces: Of the skull.
             unit: `mm`, `cm` or `m`; guessed from the size if not given.
-            fullness: Of the face in standard deviations; None counts as the mean, 0.
-            landmarks: Points that the user placed, in the skull's frame and unit; they replace those found.
-            representation: `parametric`; the field's others are refused until there is one.
+            fullness: Of the face in standard deviations; None where it is not known: the field then leaves it open, and
+                the classic route takes the mean, 0.
+            landmarks: Points that the user placed, in the skull's frame and unit; they replace those found. The field
+                reads bone and not landmarks, so that they move the classic route's faces only.
+            representation: `implicit`, `parametric` or `hybrid` (`s2f.field_face`); by default hybrid with a field, and
+                without one parametric, which then is the only one.
+            samples: How many further faces to draw from what is plausible; needs a field.
             force: Go on even if the mesh does not look like a skull.
             source: What to call the skull in messages.
 
         Raises:
             InputError: Not a skull, no unit that fits, unknown landmarks, or a representation that cannot be made.
         """
-        if representation != "parametric":
-            raise InputError(
-                f"no field is trained yet, so representation {representation} cannot be made; use parametric"
-            )
+        chosen = self._representation(representation, samples)
         seconds: dict[str, float] = {}
         skull, measure = _prepared_skull(vertices, faces, unit, source, seconds)
         start = time.perf_counter()
@@ -131,89 +81,153 @@ class Reconstructor:
         seconds["aligning the skull"] = round(time.perf_counter() - start, 3)
         T_head_input = alignment.T_head_skull @ np.diag([measure.mm_per_unit] * 3 + [1.0])
         alignment = _with_landmarks(alignment, landmarks or {}, T_head_input, source)
+        placed = skull.transformed(T_head_input)
         start = time.perf_counter()
-        fitted = fit_head(self.head, alignment, self.prior, fullness or 0.0)
-        seconds["fitting the head"] = round(time.perf_counter() - start, 3)
-        return Face(
-            mesh=fitted.mesh.transformed(np.linalg.inv(T_head_input)),
-            record=self._record(alignment, fitted, T_head_input, measure, fullness, set(landmarks or {}), seconds),
-            head_frame_mesh=fitted.mesh,
-            head_frame_skull=skull.transformed(T_head_input),
-            uv=self.head.model.uv,
-            uv_faces=self.head.model.uv_faces,
+        if self.field is None:
+            made = self._classic(alignment, placed, fullness)
+            seconds["fitting the head"] = round(time.perf_counter() - start, 3)
+        else:
+            made = self._by_field(self.field, alignment, placed, fullness, chosen, samples)
+        common = _common_record(alignment, T_head_input, measure, fullness, set(landmarks or {}))
+        own = made.record
+        warnings = [*common.pop("warnings"), *own.pop("warnings", [])]
+        if landmarks and self.field is not None:
+            warnings.append("your landmarks do not move the face: the field reads the bone itself; --classic uses them")
+        not_modelled = [*NOT_MODELLED, *own.pop("not_modelled", [])]
+        timings = seconds | own.pop("timings_s", {})
+        to_input = np.linalg.inv(T_head_input)
+        return dataclasses.replace(
+            made,
+            mesh=made.head_frame_mesh.transformed(to_input),
+            samples=tuple(sample.transformed(to_input) for sample in made.samples),
+            record=common
+            | own
+            | {"warnings": warnings, "not_modelled": not_modelled, "timings_s": timings, "credit": self._credit()},
         )
 
-    def _record(
+    def _representation(self, representation: str | None, samples: int) -> Representation:
+        """The one that is made. Raises InputError for one that cannot be."""
+        if self.field is None:
+            for asked, what in (
+                (representation not in (None, "parametric"), f"representation {representation}"),
+                (samples > 0, "samples"),
+            ):
+                if asked:
+                    raise InputError(f"{what} cannot be made without a trained field; give one, with --checkpoint")
+            return "parametric"
+        if representation not in (None, "implicit", "parametric", "hybrid"):
+            raise InputError(f"no representation is named {representation}; choose implicit, parametric or hybrid")
+        return representation or "hybrid"  # type: ignore[return-value]
+
+    def _classic(self, alignment: Alignment, skull: Mesh, fullness: float | None) -> Face:
+        """Head frame; of the record, what this route says."""
+        fitted = fit_head(self.head, alignment, self.prior, fullness or 0.0)
+        record = classic_record(fitted, self.head.model.name)
+        if fullness is None:
+            record["not_modelled"] = ["fullness (the table's mean was taken)"]
+        return Face(fitted.mesh, record, fitted.mesh, skull, self.head.model.uv, self.head.model.uv_faces)
+
+    def _by_field(
         self,
+        field: TrainedField,
         alignment: Alignment,
-        fitted: FittedHead,
-        T_head_input: np.ndarray,
-        unit: Unit,
+        skull: Mesh,
         fullness: float | None,
-        placed: set[str],
-        seconds: dict[str, float],
-    ) -> dict[str, Any]:
-        depths = {
-            name: {"target_mm": round(target, 2), "result_mm": _rounded(fitted.depths_mm.get(name))}
-            for name, target in fitted.depth_targets_mm.items()
-        }
-        misses = [
-            abs(fitted.depths_mm[name] - target)
-            for name, target in fitted.depth_targets_mm.items()
-            if name in fitted.depths_mm
-        ]
-        to_input = np.linalg.inv(T_head_input)
-        return {
-            "what": "facial approximation – not an identification",
-            "representation": "parametric",
-            "unit": unit.name,
-            "mm_per_unit": unit.mm_per_unit,
-            "T_head_input": T_head_input.tolist(),
-            "landmarks_head_mm": {key: point.tolist() for key, point in alignment.landmarks.items()},
-            "landmarks_input": {
-                key: transform_points(to_input, point).tolist() for key, point in alignment.landmarks.items()
-            },
-            "landmarks_placed_by_user": sorted(placed),
-            "landmarks_missing": [key for key in ALL_KEYS if key not in alignment.landmarks],
-            "alignment": {
-                "scale_to_template": round(alignment.scale, 4),
-                "facial_misfit_mm": round(alignment.face_misfit_mm, 2),
-                "facial_skeleton_found": round(alignment.face_covered, 3),
-                "mandible": alignment.jaw.present,
-                "jaw_opening_mm": round(alignment.jaw.opening_mm, 1),
-            },
-            "head": {
-                "model": self.head.model.name,
-                "betas": fitted.betas.tolist(),
-                "betas_sd": fitted.betas_sd.tolist(),
-                "turn_rad": fitted.turn.tolist(),
-                "move_mm": fitted.move.tolist(),
-                "solver": fitted.outcome,
-            },
-            "fullness": fullness,
-            "depths": depths,
-            "depth_misfit_mean_mm": _rounded(float(np.mean(misses))) if misses else None,
-            "least_skin_over_bone_mm": _rounded(fitted.least_cover_mm),
-            "warnings": [unit.sentence, *alignment.warnings],
-            "not_modelled": list(NOT_MODELLED)
-            + (["fullness (the table's mean was taken)"] if fullness is None else []),
-            "timings_s": seconds,
-            "credit": self.prior.credit
-            if self.head.model.credit in self.prior.credit
-            else f"{self.prior.credit}\n{self.head.model.credit}",
-        }
+        representation: Representation,
+        samples: int,
+    ) -> Face:
+        """Head frame; of the record, what this route says."""
+        faces = self._field_faces
+        made = faces.face(skull, fullness=fullness, representation=representation, samples=samples, seed=SEED)
+        record = field_record(made, faces, field, alignment, self.prior.head.name)
+        record["timings_s"] = made.seconds
+        record["warnings"] = field_warnings(made, alignment)
+        if faces.given is not None and representation == "implicit":
+            record["warnings"].append("--head-model has no part in an implicit face; take hybrid or parametric")
+        if fullness is None:
+            record["not_modelled"] = ["fullness (it was left open, so the face is one of medium fullness)"]
+        if samples:
+            record["samples"] = {"count": samples, "seed": SEED}
+        mesh, model = made.surface.mesh, self.head.model
+        same = len(mesh.faces) == len(model.faces) and np.array_equal(mesh.faces, model.faces)
+        uv, uv_faces = (model.uv, model.uv_faces) if same else (None, None)
+        return Face(mesh, record, mesh, skull, uv, uv_faces, made.sd_mm, made.samples)
+
+    @functools.cached_property
+    def _field_faces(self) -> FieldFaces:
+        assert self.field is not None
+        given = None
+        if self.head.model is not self.prior.head:
+            given = GivenHead.of(self.head, self.prior.head_mesh())
+        return FieldFaces(self.field.model, self.field.skull_points, given)
+
+    def _credit(self) -> str:
+        """Of all that the face is made of, each line once."""
+        credits = [self.prior.credit, self.head.model.credit, "" if self.field is None else self.field.credit]
+        return "\n".join(dict.fromkeys(line for credit in credits for line in credit.splitlines()))
 
 
-def load(prior: Path | None = None, head_model: Path | None = None) -> Reconstructor:
-    """Load what a reconstruction needs: the shipped anatomy prior, or one made by `s2f build-prior`, and its head or
-    a FLAME-format file.
+def load(
+    prior: Path | None = None,
+    head_model: Path | None = None,
+    checkpoint: Path | None = None,
+    *,
+    classic: bool = False,
+) -> Reconstructor:
+    """Load what a reconstruction needs.
 
-    Raises `InputError` when a file is missing or is not what it should be.
+    Args:
+        prior: An anatomy prior made by `s2f build-prior`; the shipped one by default.
+        head_model: A FLAME-format file; the prior's own head by default.
+        checkpoint: A trained field: its file, or the folder of a training run; the shipped one by default.
+        classic: Without a field: a head model fitted to landmarks and tissue depths.
+
+    Raises:
+        InputError: A file is missing or not what it should be, or the field was trained with another prior.
     """
+    if classic and checkpoint is not None:
+        raise InputError(f"{checkpoint}: the classic route uses no field; leave out --checkpoint or --classic")
     anatomy = read_prior(prior or PRIOR)
-    if head_model is None:
-        return Reconstructor(anatomy, FittableHead.of_prior(anatomy))
-    return Reconstructor(anatomy, FittableHead.of_model(read_head_model(head_model), anatomy, source=str(head_model)))
+    model: HeadModel | None = None if head_model is None else read_head_model(head_model)
+    field = None
+    if not classic and (checkpoint is not None or FIELD.is_file()):
+        field = read_field(checkpoint or FIELD)
+        field.check_goes_with(anatomy)
+    if model is None:
+        return Reconstructor(anatomy, FittableHead.of_prior(anatomy), field)
+    return Reconstructor(anatomy, FittableHead.of_model(model, anatomy, source=str(head_model)), field)
+
+
+def _common_record(
+    alignment: Alignment,
+    T_head_input: Float[np.ndarray, "4 4"],
+    unit: Unit,
+    fullness: float | None,
+    placed: set[str],
+) -> dict[str, Any]:
+    """What both routes say."""
+    to_input = np.linalg.inv(T_head_input)
+    return {
+        "what": "facial approximation – not an identification",
+        "unit": unit.name,
+        "mm_per_unit": unit.mm_per_unit,
+        "T_head_input": T_head_input.tolist(),
+        "landmarks_head_mm": {key: point.tolist() for key, point in alignment.landmarks.items()},
+        "landmarks_input": {
+            key: transform_points(to_input, point).tolist() for key, point in alignment.landmarks.items()
+        },
+        "landmarks_placed_by_user": sorted(placed),
+        "landmarks_missing": [key for key in ALL_KEYS if key not in alignment.landmarks],
+        "alignment": {
+            "scale_to_template": round(alignment.scale, 4),
+            "facial_misfit_mm": round(alignment.face_misfit_mm, 2),
+            "facial_skeleton_found": round(alignment.face_covered, 3),
+            "mandible": alignment.jaw.present,
+            "jaw_opening_mm": round(alignment.jaw.opening_mm, 1),
+        },
+        "fullness": fullness,
+        "warnings": [unit.sentence, *alignment.warnings],
+    }
 
 
 def _prepared_skull(
@@ -247,7 +261,3 @@ def _with_landmarks(
         key: transform_points(T_head_input, np.asarray(point, dtype=np.float64)) for key, point in landmarks.items()
     }
     return dataclasses.replace(alignment, landmarks={**alignment.landmarks, **placed})
-
-
-def _rounded(value: float | None) -> float | None:
-    return round(value, 2) if value is not None and np.isfinite(value) else None

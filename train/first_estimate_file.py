@@ -28,7 +28,7 @@ def read_first_estimate(path: Path) -> FirstEstimate | None:
     if not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             if str(file["format"]) != FORMAT:
                 return None
             return FirstEstimate(**{field.name: file[field.name] for field in dataclasses.fields(FirstEstimate)})

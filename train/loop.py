@@ -16,6 +16,7 @@ from jax.sharding import Mesh
 
 from flame_jax.errors import InputError
 from train.checkpoints import Checkpoints
+from train.drawing_ahead import drawn_ahead
 from train.initial_weights import read_any_weights, with_weights
 from train.parameter_names import by_name, check_fit, count
 from train.programs import Programs, make_programs
@@ -114,15 +115,11 @@ class _Loop:
         pace, watch, saved = _Pace(step), _Watch(step, int(state.skipped)), time.monotonic()
         waiting: collections.deque[jax.Array] = collections.deque()
         sums: Sums | None = None
-        stopped = False
-        next_up = self.programs.draw(constants, state.step) if step < steps else None
-        while next_up is not None and not stopped:
-            batch, key, ahead = next_up
+        # A copy: the state is given up to its step.
+        for batch, key in drawn_ahead(self.programs, constants, jax.numpy.copy(state.step), steps - step):
             with jax.transfer_guard("disallow"):
                 state, metrics = self.programs.step(state, constants, batch, key)
                 step += 1
-                # Queued behind the step, without waiting for it.
-                next_up = self.programs.draw(constants, ahead) if step < steps else None
                 sums = add(sums, metrics)
             waiting.append(metrics["loss"])
             if len(waiting) > _AHEAD:
@@ -149,6 +146,8 @@ class _Loop:
                     self.checkpoints.save(state, self.about)
                     saved = time.monotonic()
                     pace.restart(step)
+            if stopped:
+                break
         self.checkpoints.save(state, self.about)
         finished = step >= steps
         self.log.say(f"finished at step {step}" if finished else f"stopped, saved at step {step}; --resume continues")

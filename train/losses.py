@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from fields.face_field import FaceField, PlacedHead
 from fields.face_prior import FacePrior
@@ -21,15 +21,25 @@ _BONE_CAP_MM = 4.0
 
 
 def code_rows(
-    prior: FacePrior, vertices: Float[Array, " rows"], normals: Float[Array, "rows 3"]
+    mean: Float[Array, "vertices 3"],
+    modes: Float[Array, "vertices 3 coefficients"],
+    open_mouth: Float[Array, "vertices 3"],
+    chosen: Int[Array, " rows"],
+    normals: Float[Array, "rows 3"],
 ) -> Float[jax.Array, "rows code"]:
-    """How vertices of the mean head move along their normals per unit of the code, mm: linear but for large turns."""
-    places = jnp.asarray(prior.mean)[vertices]
-    along = jnp.einsum("vdk,vd->vk", jnp.asarray(prior.modes)[vertices], normals)
-    opening = OPENING_SCALE * jnp.sum(jnp.asarray(prior.open_mouth)[vertices] * normals, axis=1, keepdims=True)
-    return jnp.concatenate(
-        [along, opening, TURN_SCALE * jnp.cross(places, normals), SHIFT_SCALE_MM * jnp.asarray(normals)], axis=1
-    )
+    """How some vertices of the mean head move along their normals per unit of the code, mm: linear but for large turns.
+
+    Args:
+        mean: The head model, as in `fields.face_prior.FacePrior`: vertices of the mean head, …
+        modes: … the modes …
+        open_mouth: … and what an opening of 1 does.
+        chosen: Indices of the vertices that are asked about.
+        normals: Unit normals there.
+    """
+    places, normals = jnp.asarray(mean)[chosen], jnp.asarray(normals)
+    along = jnp.einsum("vdk,vd->vk", jnp.asarray(modes)[chosen], normals)
+    opening = OPENING_SCALE * jnp.sum(jnp.asarray(open_mouth)[chosen] * normals, axis=1, keepdims=True)
+    return jnp.concatenate([along, opening, TURN_SCALE * jnp.cross(places, normals), SHIFT_SCALE_MM * normals], axis=1)
 
 
 def distance_loss(found: Float[Array, " queries"], true: Float[Array, " queries"]) -> Float[jax.Array, ""]:

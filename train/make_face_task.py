@@ -27,7 +27,6 @@ from data.prior import AnatomyPrior, read_prior
 from data.residual_modes import with_residual_modes
 from data.shipped import JAW_OPEN, POSE_ERRORS, PRIOR
 from fields.anchor_pooling import WIDTHS_MM, Anchors
-from fields.face_prior import FacePrior
 from fields.field_config import FieldConfig
 from fields.mesh import Mesh
 from train.face_batches import FaceBatch, draw_faces
@@ -86,9 +85,7 @@ def make_face_task(
 
     anatomy = generator.anatomy
     shapes = (np.asarray(anatomy.head), np.asarray(anatomy.head_modes), np.asarray(anatomy.jaw.skin))
-    # The rows need no regressions, and the regressions need the rows.
-    bare = FacePrior(shapes[0], shapes[1], shapes[2], prior.head.faces, None, anchors, None)  # type: ignore[arg-type]
-    rows = code_rows(bare, rows_at, normals)
+    rows = code_rows(*shapes, rows_at, normals)
     kept = (data.cache or _cache_folder()) / f"{_first_digest(digest_of_heads, config, data)[:16]}-first.npz"
     first = read_first_estimate(kept)
     if first is None:

@@ -43,13 +43,13 @@ _BATCH = 64
 class Heads:
     """Heads of a generator, mm, where its head model puts them. A pytree."""
 
-    betas: Float[Array, "heads identities"]
-    opening: Float[Array, " heads"]
+    betas: Float[Array, "*heads identities"]
+    opening: Float[Array, "*heads"]
     """Of the jaw, 0 (shut) to 1."""
-    queries: Float[Array, "heads queries 3"]
-    distances: Float[Array, "heads queries"]
+    queries: Float[Array, "*heads queries 3"]
+    distances: Float[Array, "*heads queries"]
     """Negative inside."""
-    gradients: Float[Array, "heads queries 3"]
+    gradients: Float[Array, "*heads queries 3"]
     """Of the distances, in half precision: unit vectors away from the nearest surface, or out of it."""
 
     def __len__(self) -> int:
@@ -121,7 +121,7 @@ def read_heads(path: Path, digest: str) -> Heads | None:
         return None
     names = [field.name for field in dataclasses.fields(Heads)]
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             if str(file["about"]) != f"{FORMAT} {digest}":
                 return None
             return Heads(*(file[name] for name in names))

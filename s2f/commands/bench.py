@@ -10,6 +10,7 @@ import tyro
 from s2f.commands.bench_align import BenchAlign
 from s2f.commands.bench_anatomy import BenchAnatomy
 from s2f.commands.bench_cohort import BenchCohort
+from s2f.commands.bench_field import BenchField
 from s2f.commands.bench_flame import BenchFlame
 from s2f.commands.bench_mesh import BenchMesh
 from s2f.commands.bench_round_trip import BenchRoundTrip
@@ -21,6 +22,7 @@ _Subject = (
     | Annotated[BenchAnatomy, tyro.conf.subcommand("anatomy")]
     | Annotated[BenchCohort, tyro.conf.subcommand("cohort")]
     | Annotated[BenchMesh, tyro.conf.subcommand("mesh")]
+    | Annotated[BenchField, tyro.conf.subcommand("field")]
 )
 
 

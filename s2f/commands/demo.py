@@ -23,10 +23,11 @@ class Demo:
 
     def run(self) -> int:
         """Run the demo case."""
-        from s2f.outputs import check_outputs, face_outputs
+        from s2f.outputs import check_outputs, face_outputs, spread_output
 
         case = (self.out / "skull.ply", self.out / "true_face.ply")
-        check_outputs((*face_outputs(self.out / "face.obj"), *case), overwrite=self.overwrite)
+        face = self.out / "face.obj"
+        check_outputs((*face_outputs(face), spread_output(face), *case), overwrite=self.overwrite)
 
         from rich.console import Console
 

@@ -64,6 +64,15 @@ def test_texture_coordinates_travel(tmp_path: Path, planar_uv: tuple[Mesh, np.nd
         assert len(back.vertices) == len(mesh.vertices)
 
 
+def test_values_at_vertices_travel_in_a_ply(tmp_path: Path) -> None:
+    mesh = sphere()
+    values = np.linspace(0.0, 1.0, len(mesh.vertices))
+    write_mesh(tmp_path / "m.ply", mesh, values={"sd_mm": values})
+    loaded = trimesh.load_mesh(tmp_path / "m.ply", process=False)
+    np.testing.assert_array_equal(loaded.metadata["_ply_raw"]["vertex"]["data"]["sd_mm"], values)
+    np.testing.assert_array_equal(read_mesh(tmp_path / "m.ply").vertices, mesh.vertices)
+
+
 def test_credit_travels(tmp_path: Path) -> None:
     for extension in WRITABLE:
         write_mesh(tmp_path / f"m{extension}", sphere(), credit=CREDIT)

@@ -132,7 +132,7 @@ def test_what_is_no_skull(capfd, tmp_path, made):
 
 def test_what_is_no_skull_goes_on_with_force(capfd, tmp_path):
     path, out = mesh_file(tmp_path / "thing.obj"), tmp_path / "results" / "face.obj"
-    assert main(["reconstruct", str(path), "--out", str(out), "--force", "--no-picture"]) == 0
+    assert main(["reconstruct", str(path), "--out", str(out), "--force", "--no-picture", "--classic"]) == 0
     assert "note  " in capfd.readouterr().out
     assert sorted(entry.name for entry in out.parent.iterdir()) == ["face.json", "face.obj"]
 
@@ -144,11 +144,13 @@ def test_a_series_that_is_not_there(capfd, tmp_path):
     assert "1.2.3.2" in line
 
 
-@pytest.mark.parametrize("name", ["face.obj", "face.json", "face.png"])
+@pytest.mark.parametrize("name", ["face.obj", "face.json", "face.png", "face.sd.json", "face_002.obj"])
 def test_results_that_exist(capfd, tmp_path, name):
     (tmp_path / "results").mkdir()
     earlier = written(tmp_path / "results" / name, "an earlier result")
-    line = refusal(capfd, "reconstruct", tmp_path / "absent.obj", out=tmp_path / "results" / "face.obj")
+    line = refusal(
+        capfd, "reconstruct", tmp_path / "absent.obj", "--samples", "2", out=tmp_path / "results" / "face.obj"
+    )
     assert name in line
     assert "--overwrite" in line
     assert earlier.read_text() == "an earlier result"
@@ -192,8 +194,11 @@ def test_a_place_that_is_no_folder(capfd, tmp_path):
         (("--fullness", "27"), "--bmi"),
         (("--fullness", "nan"), "--fullness"),
         (("--bmi", "2.7"), "--bmi"),
-        (("--representation", "implicit"), "no field is trained yet"),
-        (("--representation", "hybrid"), "no field is trained yet"),
+        (("--classic", "--representation", "implicit"), "--representation implicit needs the trained field"),
+        (("--classic", "--samples", "2"), "--samples needs the trained field"),
+        (("--classic", "--checkpoint", "run"), "--checkpoint needs the trained field"),
+        (("--samples", "-1"), "--samples -1 is not from 0 to 999"),
+        (("--checkpoint", "absent.npz"), "absent.npz: no such file"),
         (("--series", "1.2.3"), "--series is for volumes"),
         (("--threshold", "300"), "--threshold is for volumes"),
         (("--threshold", "nan"), "--threshold nan"),

@@ -178,6 +178,7 @@ class StandIn:
             self.written = {"path": path, "picture": picture, "record": json.loads(json.dumps(extra_record))}
 
         record: dict[str, Any] = {"unit": "mm", "warnings": ["the jaw is open"], "timings_s": {"fitting": 1.5}}
+        record["representation"] = "hybrid"
         record["depth_misfit_mean_mm"] = 0.8
         return SimpleNamespace(mesh=Mesh(vertices, faces), record=record, write=write)
 
@@ -196,14 +197,15 @@ def test_reconstruct_passes_everything_on(capsys, tmp_path, stand_in):
     out, prior, model = tmp_path / "face.glb", tmp_path / "p.npz", tmp_path / "m.pkl"
     prior.write_text("prior")
     model.write_text("model")
-    options = ["--landmarks", str(marks), "--unit", "cm", "--bmi", "25", "--force", "--no-picture"]
+    options = ["--landmarks", str(marks), "--unit", "cm", "--bmi", "25", "--force", "--no-picture", "--samples", "2"]
+    options += ["--checkpoint", str(tmp_path)]
     assert (
         main(
             ["reconstruct", str(skull), "--out", str(out), *options, "--prior", str(prior), "--head-model", str(model)]
         )
         == 0
     )
-    assert stand_in.loaded == {"prior": prior, "head_model": model}
+    assert stand_in.loaded == {"prior": prior, "head_model": model, "checkpoint": tmp_path, "classic": False}
     called = stand_in.called
     np.testing.assert_array_equal(called.pop("vertices"), read_mesh(skull).vertices)
     np.testing.assert_array_equal(called.pop("faces"), read_mesh(skull).faces)
@@ -211,7 +213,8 @@ def test_reconstruct_passes_everything_on(capsys, tmp_path, stand_in):
         "unit": "cm",
         "fullness": 0.0,
         "landmarks": {"n": [1.0, 2.0, 3.0], "zy_l": [4.0, 5.0, 6.5]},
-        "representation": "parametric",
+        "representation": None,
+        "samples": 2,
         "force": True,
         "source": str(skull),
     }
@@ -220,6 +223,15 @@ def test_reconstruct_passes_everything_on(capsys, tmp_path, stand_in):
     assert "the jaw is open" in shown
     assert "0.8 mm from their targets" in shown
     assert "face.png" not in shown
+    assert "face_001.glb to face_002.glb" in shown
+
+
+def test_reconstruct_the_classic_way(tmp_path, stand_in):
+    skull = mesh_file(tmp_path / "skull.obj", sphere())
+    options = ["--classic", "--representation", "parametric"]
+    assert main(["reconstruct", str(skull), "--out", str(tmp_path / "face.obj"), *options]) == 0
+    assert stand_in.loaded == {"prior": None, "head_model": None, "checkpoint": None, "classic": True}
+    assert stand_in.called["representation"] == "parametric"
 
 
 def test_reconstruct_records_where_the_face_comes_from(tmp_path, stand_in):
@@ -233,7 +245,7 @@ def test_reconstruct_records_where_the_face_comes_from(tmp_path, stand_in):
     assert record["models"] == {"prior_sha256": sha256_of(PRIOR), "head_model_sha256": None}
     assert record["configuration"]["unit"] == "mm"
     assert record["configuration"]["fullness"] == -1.5
-    assert record["configuration"]["representation"] == "parametric"
+    assert record["configuration"]["representation"] == "hybrid"
     assert record["versions"]["jax"] == importlib.metadata.version("jax")
     assert record["seed"] == 0
     assert record["timings_s"]["fitting"] == 1.5

@@ -25,7 +25,7 @@ from tests.skulls_made import alignment, case, pose, shipped_prior
 ROOT = Path(__file__).parents[2]
 SEED = 1
 KEYS = {
-    "what", "representation", "unit", "mm_per_unit", "T_head_input", "landmarks_head_mm", "landmarks_input",
+    "what", "representation", "route", "unit", "mm_per_unit", "T_head_input", "landmarks_head_mm", "landmarks_input",
     "landmarks_placed_by_user", "landmarks_missing", "alignment", "head", "fullness", "depths", "depth_misfit_mean_mm",
     "least_skin_over_bone_mm", "warnings", "not_modelled", "timings_s", "credit",
 }  # fmt: skip
@@ -125,7 +125,8 @@ def test_fullness_is_recorded(reconstructor, face):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"representation": "implicit"}, "no field is trained yet"),
+        ({"representation": "implicit"}, "representation implicit cannot be made without a trained field"),
+        ({"samples": 3}, "samples cannot be made without a trained field"),
         ({"landmarks": {"zz": [0.0, 0.0, 0.0]}}, "no landmark is named zz"),
         ({"vertices": np.zeros((0, 3)), "faces": np.zeros((0, 3), dtype=np.int32)}, "at least one face"),
         ({"vertices": np.full((3, 3), np.nan), "faces": np.array([[0, 1, 2]])}, "not finite"),
@@ -219,7 +220,7 @@ def test_a_reconstructor_cannot_be_changed(reconstructor):
         reconstructor.prior = None
 
 
-@pytest.mark.parametrize("option", ["prior", "head_model"])
+@pytest.mark.parametrize("option", ["prior", "head_model", "checkpoint"])
 def test_load_names_the_file_that_is_missing(tmp_path, option):
     with pytest.raises(InputError, match=r"absent\.npz"):
         s2f.load(**{option: tmp_path / "absent.npz"})

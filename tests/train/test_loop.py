@@ -85,7 +85,7 @@ def test_the_log_tells_devices_losses_and_the_end(four_steps, capfd):
     lines = (four_steps / "log.txt").read_text(encoding="utf-8").splitlines()
     assert re.search(r"processes 1, devices 1 \(cpu\), batch 8 \(8 per device\), parameters 739$", lines[0])
     assert "first step after" in lines[1]
-    told = [re.search(r"step (\d)/4  loss (\S+)  .*norm_gradients \S+ .*steps/s  0:00:0\d left$", x) for x in lines]
+    told = [re.search(r"step (\d)/4  loss (\S+)  .*norm_gradients \S+ .*steps/s  \d:\d\d:\d\d left$", x) for x in lines]
     assert [match[1] for match in told if match] == ["2", "4"]
     assert "step 4/4  validation: rms" in lines[-2]
     assert "finished at step 4" in lines[-1]

@@ -1,0 +1,100 @@
+"""Runs `eval.field_study` on a trained field: test set, linear reference, tables, sheet."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from flame_jax.errors import InputError
+from flame_jax.whole_file import whole_file
+
+if TYPE_CHECKING:
+    from s2f.field_file import TrainedField
+
+REPRESENTATIONS = ("hybrid", "implicit", "parametric")
+SHOWN = 8
+"""Cases on the sheet: the first undamaged ones, whatever came of them."""
+
+
+@dataclasses.dataclass(frozen=True)
+class FieldBench:
+    """What is measured."""
+
+    field: TrainedField
+    representations: Sequence[str]
+    """The first is judged."""
+    people: int
+    trained_on: int
+    """People that the linear reference learns from: of the field's own head model and generator."""
+    kept: Path
+    """Folder for test cases, training people, and the scores of the route without a network."""
+
+
+def check_representations(names: Sequence[str]) -> None:
+    """Raise `InputError` for a name that is none, or none at all."""
+    unknown = [name for name in names if name not in REPRESENTATIONS]
+    if unknown or not names:
+        wrong = f"{unknown[0]} is no representation" if unknown else "there is nothing to measure"
+        raise InputError(f"--representations: {wrong}; give one or more of {', '.join(REPRESENTATIONS)}")
+
+
+def run_field_bench(bench: FieldBench, out: Path, say: Callable[[str], None]) -> str:
+    """Measure, and write table.md, study.json and sheet.png into a folder. Returns the tables.
+
+    Raises `InputError` where a file cannot be read or written.
+    """
+    from data.cohort.variants import TRAIN
+    from data.cores import cores
+    from data.jaw_opening import read_jaw_opening
+    from data.prior import read_prior
+    from data.residual_modes import with_residual_modes
+    from eval.field_report import as_dict, markdown
+    from eval.field_study import study_field
+    from eval.held_out import DAMAGED, UNDAMAGED, HeldOutSet, make_held_out
+    from eval.linear_reference import LinearReference
+    from eval.training_people import training_people
+    from s2f.field_face import FieldFaces
+    from s2f.field_method import FieldMethod
+    from s2f.field_sheet import field_sheet
+    from s2f.shipped import JAW_OPEN, JAW_OPEN_ICT, PRIOR, PRIOR_ICT
+
+    cases = [
+        make_held_out(
+            HeldOutSet(PRIOR, PRIOR_ICT, JAW_OPEN_ICT, severities),
+            bench.kept / "test_set",
+            workers=cores(),
+            numbers=range(bench.people),
+            say=say,
+        )
+        for severities in (UNDAMAGED, DAMAGED)
+    ]
+    plain, test_prior = read_prior(PRIOR), read_prior(PRIOR_ICT)
+    prior = with_residual_modes(plain, bench.field.model.config.residual_modes)
+    people = training_people(
+        prior, TRAIN, read_jaw_opening(JAW_OPEN, prior), bench.trained_on, bench.kept / "training_people", say
+    )
+    say("training the linear reference")
+    reference = LinearReference.train(people, prior, test_prior)
+    faces = FieldFaces(bench.field.model, bench.field.skull_points)
+    methods = {f"{name} field": FieldMethod(faces, name) for name in bench.representations}  # type: ignore[arg-type]
+    study = study_field(methods, cases[0], cases[1], plain, reference, kept=bench.kept / "scores", say=say)
+    first = next(iter(methods.values()))
+    shown = [case for case in cases[0] if case.placed is not None][:SHOWN]
+    say("drawing the sheet")
+    drawn = [(case, first(case.placed, None)) for case in shown if case.placed is not None]
+    text = markdown(study)
+    field_sheet(
+        out / "sheet.png",
+        drawn,
+        caption=f"The first {len(drawn)} undamaged skulls of the test set and their {bench.representations[0]} faces.",
+        credit=f"{bench.field.credit}\n{test_prior.credit}",
+    )
+    with whole_file(out / "study.json") as unfinished:
+        about = {"field": str(bench.field.path), "sha256": bench.field.sha256}
+        unfinished.write_text(json.dumps(about | as_dict(study), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    with whole_file(out / "table.md") as unfinished:
+        unfinished.write_text(text + "\n", encoding="utf-8")
+    return text
