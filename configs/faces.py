@@ -25,12 +25,12 @@ DEBUG = FaceExperiment(
 
 DEFAULT = FaceExperiment(
     training=Training(
-        steps=5_000,
+        steps=1_300,
         batch=24,
         learning_rate=1e-3,
-        warmup=200,
+        warmup=100,
         weight_decay=1e-3,
-        ema_decay=0.998,
+        ema_decay=0.995,
         checkpoint_minutes=5.0,
         validate_every=250,
         log_every=50,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from itertools import pairwise
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -53,17 +52,11 @@ class MeasuredField:
     """A field to be meshed."""
 
     name: str
-    function: Callable[[Any, jax.Array], jax.Array]
-    """Distances (N,) in mm, negative inside, of parameters and points (N, 3) in mm."""
-    parameters: Any
-    """A pytree."""
+    distances: DistanceFunction
+    """Of host points (mm), mm, negative inside; compiled at its first call."""
     low: Float[np.ndarray, "3"]
     """The box, mm."""
     high: Float[np.ndarray, "3"]
-
-    def distances(self) -> DistanceFunction:
-        """The field as a function of host points, to be compiled at its first call."""
-        return JittedChunks(self.function).of(self.parameters)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +86,7 @@ def made_field(head: Mesh, spacing_mm: float) -> MeasuredField:
         SampledField.of(DistanceScene(head).signed_distance, low, high, spacing_mm),
         [layer.astype(np.float32) for layer in layers],
     )
-    return MeasuredField("the prior's head, bent by a network", _bent_head, parameters, low, high)
+    return MeasuredField("the prior's head, bent by a network", JittedChunks(_bent_head).of(parameters), low, high)
 
 
 def _bent_head(parameters: tuple[SampledField, list[jax.Array]], points: jax.Array) -> jax.Array:
@@ -110,8 +103,8 @@ def bench_mesh(field: MeasuredField, size: Size, say: Callable[[str], None] = la
     Raises:
         ValueError: The field has no surface in its box, or is not finite there.
     """
-    context, distances = machine(), field.distances()
-    rows = tuple(_row(field, distances, resolution, size.rounds, say) for resolution in size.resolutions)
+    context = machine()
+    rows = tuple(_row(field, field.distances, resolution, size.rounds, say) for resolution in size.resolutions)
     return BenchTable(f"Meshing {field.name}", rows, (), context)
 
 

@@ -23,7 +23,7 @@ from fields.head_warp import DisplacementGrid, mean_distance, on_nodes, unwarped
 from fields.latent import POSE, decoded
 from fields.low_rank_gaussian import LowRankGaussian
 from fields.residual_field import ResidualField
-from fields.skull_encoder import SkullCode, SkullEncoder
+from fields.skull_encoder import SkullCode
 from flame_jax.model import Array
 
 
@@ -43,7 +43,7 @@ class FaceField(nnx.Module):
     def __init__(self, config: FieldConfig, coefficients: int, *, rngs: nnx.Rngs):
         self.config = nnx.static(config)
         code = coefficients + POSE
-        self.encoder = SkullEncoder(config.encoder, config.anchors, code, rngs=rngs)
+        self.encoder = config.encoder.make(config.anchors, code, rngs=rngs)
         self.posterior = FacePosterior(code, config.rank, config.encoder.global_width, rngs=rngs)
         residual: ResidualField | None = None
         if config.residual or not config.warp:

@@ -59,50 +59,101 @@ def write_face_model(path: Path, model: FaceModel, about: Mapping[str, Any], *, 
         if not np.isfinite(array).all():
             raise ValueError(f"{name} has values that are not finite as {array.dtype}")
         stored[name] = array
-    own = {"format": FORMAT, "field": dataclasses.asdict(model.config), "temperature": model.temperature}
+    own: dict[str, Any] = {
+        "format": FORMAT,
+        "field": dataclasses.asdict(model.config),
+        "temperature": model.temperature,
+    }
+    if type(model.config.encoder) is not EncoderConfig:
+        own["encoder"] = type(model.config.encoder).__name__
     text = json.dumps({**about, **own}, allow_nan=False)
     with whole_file(path) as unfinished, unfinished.open("wb") as stream:
         np.savez_compressed(stream, about=np.frombuffer(text.encode(), dtype=np.uint8), **stored)  # type: ignore[arg-type]
 
 
 def read_face_model(path: Path) -> tuple[FaceModel, dict[str, Any]]:
-    """A model and what is said of it. Raises `InputError` for a file that is absent, none of these, or damaged."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; {_REMEDY}")
+    """A model and what is said of it.
+
+    An encoder of another kind is known once the module of its configuration, a subclass of `EncoderConfig`, is
+    imported.
+
+    Raises `InputError` for a file that is absent, none of these, or damaged, and for an unknown encoder.
+    """
     damaged = InputError(f"{path}: is no face field, or a damaged one; {_REMEDY}")
+    stored, about = _read(path)
+    kind = _encoder_kind(path, about)
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            stored = {name: file[name] for name in file.files}
-        about = json.loads(stored.pop("about").tobytes())
-        written_as, temperature = about["format"], float(about["temperature"])
-        config = _config(about["field"]) if written_as == FORMAT else None
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        ArithmeticError,
-        OSError,
-        EOFError,
-        NotImplementedError,
-        RecursionError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ):
-        raise damaged from None
-    if config is None:
-        raise InputError(f"{path}: format '{written_as}' is not '{FORMAT}'; {_REMEDY}")
-    arrays = {name: _single(array) for name, array in stored.items()}
-    try:
+        temperature, config = float(about["temperature"]), _config(about["field"], kind)
+        arrays = {name: _single(array) for name, array in stored.items()}
         if not (0.0 < temperature < np.inf and all(np.isfinite(array).all() for array in arrays.values())):
             raise damaged
         prior = _prior(arrays, config)
         shapes = nnx.eval_shape(lambda: FaceField(config, prior.modes.shape[2], rngs=nnx.Rngs(0)))
         graphdef, wanted = nnx.split(shapes)
         params = _filled(wanted, arrays)
-    except (KeyError, ValueError, IndexError, TypeError):
+    except (KeyError, ValueError, IndexError, TypeError, AttributeError, ArithmeticError):
         raise damaged from None
     return FaceModel(config, graphdef, params, jax.device_put(prior), temperature), about
+
+
+def is_face_model(path: Path) -> bool:
+    """Whether a file, damaged or not, is meant to be a face model."""
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            return bool(json.loads(file["about"].tobytes())["format"] == FORMAT)
+    except _UNREADABLE:
+        return False
+
+
+def read_face_parameters(path: Path) -> dict[str, np.ndarray]:
+    """The parameters alone by name, `encoder.look.kernel` and the like, as float32: the prior, whose grids take
+    seconds, is left out. Raises `InputError` as `read_face_model` does."""
+    stored, _ = _read(path)
+    return {
+        name.removeprefix("params.").removesuffix(".value"): _single(array)
+        for name, array in stored.items()
+        if name.startswith("params.")
+    }
+
+
+_UNREADABLE = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    ArithmeticError,
+    OSError,
+    EOFError,
+    NotImplementedError,
+    RecursionError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """What is stored, by name, and what is said of it."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; {_REMEDY}")
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            stored = {name: file[name] for name in file.files}
+        about = json.loads(stored.pop("about").tobytes())
+        written_as = about["format"]
+    except _UNREADABLE:
+        raise InputError(f"{path}: is no face field, or a damaged one; {_REMEDY}") from None
+    if written_as != FORMAT:
+        raise InputError(f"{path}: format '{written_as}' is not '{FORMAT}'; {_REMEDY}")
+    return stored, about
+
+
+def _encoder_kind(path: Path, about: Mapping[str, Any]) -> type[EncoderConfig]:
+    name = about.get("encoder", EncoderConfig.__name__)
+    kinds: list[type[EncoderConfig]] = [EncoderConfig, *EncoderConfig.__subclasses__()]
+    for kind in kinds:
+        if kind.__name__ == name:
+            return kind
+    raise InputError(f"{path}: has the encoder {name}, which is unknown; import the module that defines it first")
 
 
 def _named(model: FaceModel) -> dict[str, Any]:
@@ -156,14 +207,14 @@ def _prior(arrays: Mapping[str, np.ndarray], config: FieldConfig) -> FacePrior:
     return FacePrior(own["mean"], own["modes"], own["open_mouth"], faces, grids, anchors, first)
 
 
-def _config(about: Mapping[str, Any]) -> FieldConfig:
-    encoder, field = EncoderConfig(**about["encoder"]), ResidualConfig(**about["field"])
+def _config(about: Mapping[str, Any], kind: type[EncoderConfig]) -> FieldConfig:
+    encoder, field = kind(**about["encoder"]), ResidualConfig(**about["field"])
     config = FieldConfig(**{**about, "encoder": encoder, "field": field})
-    for part, usual in ((config, FieldConfig()), (encoder, EncoderConfig()), (field, ResidualConfig())):
+    for part, usual in ((config, FieldConfig(encoder=kind())), (encoder, kind()), (field, ResidualConfig())):
         for name, value in vars(part).items():
             if type(value) is not type(getattr(usual, name)) or (isinstance(value, int) and value < 0):
                 raise ValueError(name)
-    if encoder.width % encoder.heads:
+    if kind is EncoderConfig and encoder.width % encoder.heads:
         raise ValueError("heads")
     return config
 

@@ -6,6 +6,7 @@ import dataclasses
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Float, Int
 
 from fields.anchor_pooling import Anchors
@@ -13,6 +14,8 @@ from fields.first_estimate import FirstEstimate
 from fields.head_grids import HeadGrids
 from fields.latent import HeadPose
 from flame_jax.model import Array
+
+_SAME_MM = 0.05
 
 
 @jax.tree_util.register_dataclass
@@ -43,3 +46,8 @@ class FacePrior:
         transform = jnp.asarray(pose.T_skull_model)
         vertices = jnp.asarray(self.mean) + self.displacement(pose)
         return vertices @ transform[:3, :3].T + transform[None, :3, 3]
+
+    def has_head(self, mean: Float[np.ndarray, "others 3"]) -> bool:
+        """Whether this is the mean head: another anatomy prior has another one, and another head frame. On the host."""
+        own = np.asarray(self.mean)
+        return own.shape == mean.shape and bool(np.abs(own - mean).max() < _SAME_MM)

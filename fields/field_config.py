@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 
 @dataclasses.dataclass(frozen=True)
 class EncoderConfig:
-    """Size of a skull encoder."""
+    """Size of a skull encoder.
+
+    For an encoder of another kind, subclass this (frozen, all fields with defaults) and override `make`.
+    """
 
     width: int = 64
     """Of the tokens."""
@@ -19,6 +23,13 @@ class EncoderConfig:
     """Numbers of each token that the global code is made of."""
     rounds: int = 5
     """Of the linear estimate."""
+
+    def make(self, anchors: int, code: int, *, rngs: Any) -> Any:
+        """The encoder: a `flax.nnx.Module` with the `__call__` and the `fold` of `fields.skull_encoder.SkullEncoder`,
+        tokens of `width` numbers and a global code of `global_width`. `code` is the length of the estimate."""
+        from fields.skull_encoder import SkullEncoder
+
+        return SkullEncoder(self, anchors, code, rngs=rngs)
 
 
 @dataclasses.dataclass(frozen=True)

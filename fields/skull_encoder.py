@@ -79,6 +79,14 @@ class SkullEncoder(nnx.Module):
         overall = overall + jax.nn.gelu(self.mix(overall))
         return SkullCode(first.mean + estimate, tokens, overall, trust)
 
+    def fold(self, first: FirstEstimate) -> FirstEstimate:
+        """The regressions with the departures from them, which become zero."""
+        folded = dataclasses.replace(
+            first, infer=first.infer + _STEP * self.infer[...], imply=first.imply + _STEP * self.imply[...]
+        )
+        self.infer[...], self.imply[...] = jnp.zeros_like(self.infer[...]), jnp.zeros_like(self.imply[...])
+        return folded
+
     def _estimate(
         self, first: FirstEstimate, standard: jax.Array, presence: jax.Array
     ) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -51,6 +51,7 @@ def run_field_bench(bench: FieldBench, out: Path, say: Callable[[str], None]) ->
     from data.jaw_opening import read_jaw_opening
     from data.prior import read_prior
     from data.residual_modes import with_residual_modes
+    from data.shipped import JAW_OPEN, JAW_OPEN_ICT, PRIOR, PRIOR_ICT
     from eval.field_report import as_dict, markdown
     from eval.field_study import study_field
     from eval.held_out import DAMAGED, UNDAMAGED, HeldOutSet, make_held_out
@@ -59,7 +60,6 @@ def run_field_bench(bench: FieldBench, out: Path, say: Callable[[str], None]) ->
     from s2f.field_face import FieldFaces
     from s2f.field_method import FieldMethod
     from s2f.field_sheet import field_sheet
-    from s2f.shipped import JAW_OPEN, JAW_OPEN_ICT, PRIOR, PRIOR_ICT
 
     cases = [
         make_held_out(

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from data.prior import AnatomyPrior
 from fields.face_model import FaceModel
 from fields.face_model_file import read_face_model
@@ -19,7 +17,6 @@ MODEL = "model.npz"
 """In a run's folder: `train.face_task.MODEL`, whose import would take a second."""
 SKULL_POINTS = 2_048
 """Points of a skull in training, for files that do not say."""
-_SAME_MM = 0.05
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,8 +43,7 @@ class TrainedField:
 
     def check_goes_with(self, prior: AnatomyPrior) -> None:
         """Raise InputError unless the model was trained with this anatomy prior: another has another head frame."""
-        own, theirs = np.asarray(self.model.prior.mean), prior.head.v_template
-        if own.shape != theirs.shape or not np.abs(own - theirs).max() < _SAME_MM:
+        if not self.model.prior.has_head(prior.head.v_template):
             raise InputError(
                 f"{self.path}: was trained with another anatomy prior; give the field that goes with --prior to "
                 "--checkpoint, or --classic"

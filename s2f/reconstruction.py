@@ -17,6 +17,7 @@ from data.fittable_head import FittableHead
 from data.landmarks import ALL_KEYS
 from data.parametric import fit_head
 from data.prior import AnatomyPrior, read_prior
+from data.shipped import FIELD, PRIOR
 from data.units import Unit, guess_unit
 from fields.mesh import Mesh, transform_points
 from flame_jax import HeadModel, read_head_model
@@ -28,7 +29,6 @@ from s2f.field_file import TrainedField, read_field
 from s2f.field_record import field_record, field_warnings
 from s2f.given_head import GivenHead
 from s2f.provenance import SEED
-from s2f.shipped import FIELD, PRIOR
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,6 +20,7 @@ from data.cohort.severities import Severities
 from data.cohort.variants import TRAIN
 from data.jaw_opening import read_jaw_opening
 from data.prior import AnatomyPrior, read_prior
+from data.shipped import JAW_OPEN, PRIOR
 from eval.cohort_people import draw_people
 from fields.distance import DistanceScene
 from fields.mesh import Mesh
@@ -38,7 +39,6 @@ from s2f.picture import (
     view_strip,
 )
 from s2f.render import Frame, Layer, View, over, render_frame
-from s2f.shipped import JAW_OPEN, PRIOR
 
 DOCS = Path(__file__).parent.parent / "docs"
 WIDTH_PX = 1400

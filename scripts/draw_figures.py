@@ -19,6 +19,7 @@ from PIL import Image
 
 from data.ct_surfaces import bone_surface, open_where_scan_ends, skin_surface
 from data.prior import read_prior
+from data.shipped import PRIOR
 from data.volume_files import read_volume
 from eval.compare import compare
 from eval.metrics import on_border, per_vertex_error
@@ -27,7 +28,6 @@ from eval.skull_record import SkullRecord
 from fields.distance import DistanceScene
 from s2f import load
 from s2f.picture import landmark_picture
-from s2f.shipped import PRIOR
 
 DOCS = Path(__file__).parent.parent / "docs"
 HEADSQ = Path(__file__).parent.parent.parent / "shared" / "data" / "headsq_ct" / "dicom"

@@ -15,8 +15,8 @@ from data.cohort.severities import Severities
 from data.cohort.stream import Sample, Stream, observe
 from data.cohort.variants import TRAIN
 from data.jaw_opening import read_jaw_opening
+from data.shipped import JAW_OPEN
 from eval.cohort_people import People, draw_people
-from s2f.shipped import JAW_OPEN
 from tests.skulls_made import shipped_prior
 
 PEOPLE, SEED = 20, 11

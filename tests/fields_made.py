@@ -11,6 +11,7 @@ from flax import nnx
 from data.face_prior import make_anchors, make_face_prior
 from data.jaw_opening import read_jaw_opening
 from data.residual_modes import with_residual_modes
+from data.shipped import JAW_OPEN
 from fields.anchor_pooling import FEATURES, WIDTHS_MM
 from fields.face_field import FaceField
 from fields.face_model import FaceModel
@@ -18,7 +19,6 @@ from fields.face_prior import FacePrior
 from fields.field_config import EncoderConfig, FieldConfig, ResidualConfig
 from fields.first_estimate import FirstEstimate
 from fields.latent import POSE
-from s2f.shipped import JAW_OPEN
 from tests.skulls_made import shipped_prior
 
 TINY = FieldConfig(

@@ -10,8 +10,8 @@ from scipy.spatial.transform import Rotation
 
 from data.align import Alignment, align_skull
 from data.prior import AnatomyPrior, read_prior
+from data.shipped import PRIOR
 from fields.mesh import Mesh, transform_points
-from s2f.shipped import PRIOR
 
 
 @dataclasses.dataclass(frozen=True)

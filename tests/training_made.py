@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -86,7 +87,9 @@ class ToyExperiment:
     training: Training = SHORT
     """The training."""
 
-    def make_task(self, out: Path | None = None, about: Mapping[str, Any] | None = None) -> ToyTask:
+    def make_task(
+        self, out: Path | None = None, about: Mapping[str, Any] | None = None, init_from: Path | None = None
+    ) -> ToyTask:
         return ToyTask(self.model.width)
 
 

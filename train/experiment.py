@@ -24,12 +24,16 @@ class Experiment(Protocol):
     def training(self) -> Training:
         """How long, how fast and how carefully."""
 
-    def make_task(self, out: Path | None = None, about: Mapping[str, Any] | None = None) -> Task:
+    def make_task(
+        self, out: Path | None = None, about: Mapping[str, Any] | None = None, init_from: Path | None = None
+    ) -> Task:
         """What is trained. Heavy imports happen in here.
 
         Args:
             out: The run's folder, where validation may leave what others load.
             about: What the run is.
+            init_from: What the run began with (`train.initial_weights.initial_file`), for what the task takes from it
+                besides weights; None for nothing.
 
         Raises:
             InputError: A file cannot be read.

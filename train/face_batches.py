@@ -32,7 +32,7 @@ class FaceBatch:
     queries: Float[Array, "*batch queries 3"]
     distances: Float[Array, "*batch queries"]
     gradients: Float[Array, "*batch queries 3"]
-    """Of the distances."""
+    """Of the distances; NaN where unknown."""
     bone: Float[Array, "*batch bone 3"]
     bone_valid: Bool[Array, "*batch bone"]
 
@@ -45,7 +45,7 @@ def draw_faces(
     *,
     skull_points: int,
     queries: int,
-    fullness_known: float,
+    fullness_known: Float[Array, ""] | float,
 ) -> FaceBatch:
     """A batch of `size` fresh skulls."""
 

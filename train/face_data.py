@@ -14,9 +14,10 @@ class FaceData:
     """With signed distances, made once and kept; skulls for them are drawn afresh at every step."""
     queries_per_head: int = 2_048
     """Signed distances kept of each head."""
-    queries: int = 256
+    queries: int = 192
     """Of them, those that one step looks at."""
-    skull_points: int = 2_048
+    skull_points: int = 8_192
+    """Of each skull. With a quarter of them, chance alone moves a face by 0.6 mm."""
     seed: int = 7
     """Of the heads."""
     undamaged: float = 0.25

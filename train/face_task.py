@@ -24,9 +24,8 @@ from train.face_batches import FaceBatch, draw_faces
 from train.face_data import FaceData
 from train.loss_weights import LossWeights
 from train.losses import bone_loss, distance_loss, residual_losses, slope_losses
+from train.run_folder import MODEL
 
-MODEL = "model.npz"
-"""In a run's folder: the model as the last validation left it (`fields.face_model_file`)."""
 _NORMAL_90 = 1.645
 """Half of a normal distribution's central 90 % interval, in standard deviations."""
 _SLOPES = 4
@@ -79,61 +78,87 @@ class FaceTask:
         self, model: FaceField, constants: FaceConstants, batch: FaceBatch, key: jax.Array
     ) -> tuple[jax.Array, Mapping[str, jax.Array]]:
         """Weighted sum of the terms of `train.losses`, and each."""
-        keys = jax.random.split(key, len(batch.fullness))
-        terms = jax.vmap(lambda face, key: self._terms(model, constants, face, key))(batch, keys)
-        terms = {name: jnp.mean(values) for name, values in terms.items()}
-        weights = dataclasses.asdict(self.weights)
-        return jnp.sum(jnp.stack([weights[name] * value for name, value in terms.items()])), terms
+        return face_loss(model, constants.prior, constants.rows, self.weights, batch, key)
 
     def validate(self, model: FaceField, constants: FaceConstants) -> Mapping[str, float]:
         """Mean distances along the normal, mm, and likelihoods, on heads that are not trained on."""
-        figures = _validation(nnx.split(model), constants)
-        half = len(figures["surface"]) // 2
-        told: dict[str, float] = {}
-        for name, values in figures.items():
-            if name == "ratio":
-                continue
-            told[f"{name}/undamaged"] = float(jnp.mean(values[:half]))
-            told[f"{name}/damaged"] = float(jnp.mean(values[half:]))
-        told["temperature"] = float(jnp.quantile(figures["ratio"], 0.9)) / _NORMAL_90
+        told = cohort_figures(model, constants.prior, constants.rows, constants.validation)
         if self.out is not None:
             trained = FaceModel.of(self.config, model, constants.prior, told["temperature"])
-            write_face_model(self.out / MODEL, trained, {**self.about, "validation": told})
+            write_face_model(self.out / MODEL, trained.folded(), {**self.about, "validation": told})
         return told
 
-    def _terms(self, model: FaceField, constants: FaceConstants, face: FaceBatch, key: jax.Array) -> dict[str, Any]:
-        prior = constants.prior
-        code = model.encode(prior, face.features)
-        posterior = model.infer(prior, code, face.fullness)
-        known = jnp.isfinite(face.codes[0])
-        codes = jnp.where(known, face.codes, 0.0)
-        of_draw, of_directions = jax.random.split(key)
-        # The residual is to say what the code cannot. Were the code drawn from the posterior although it is known, the
-        # residual would learn to undo the draw, and samples would all be the same face. Of the user's own pairs it is
-        # not known, and drawn.
-        latent = jnp.where(known, codes, posterior.sample(of_draw))
-        head = model.placed(prior, latent)
 
-        def at(points: jax.Array) -> jax.Array:
-            return model.distance(prior, code, head, points)
+def face_loss(
+    model: FaceField, prior: FacePrior, rows: Array, weights: LossWeights, batch: FaceBatch, key: jax.Array
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Weighted sum of the terms of `train.losses` over a batch, and each.
 
-        slanted = jnp.asarray(face.queries)[::_SLOPES]
-        values, pullback = jax.vjp(at, slanted)
-        (gradients,) = pullback(jnp.ones_like(values))
-        eikonal, normal = slope_losses(gradients, face.gradients[::_SLOPES], face.distances[::_SLOPES])
-        directions = jax.random.normal(of_directions, slanted.shape)
-        directions = directions / jnp.linalg.norm(directions, axis=1, keepdims=True)
-        roughness, size = residual_losses(model, prior, code, head, slanted, directions)
-        return {
-            "likelihood": jnp.where(known, -posterior.log_density(codes) / len(codes), 0.0),
-            "surface": jnp.where(known, _surface(constants.rows, posterior, codes), 0.0),
-            "distance": distance_loss(at(jnp.asarray(face.queries)), face.distances),
-            "eikonal": eikonal,
-            "normal": normal,
-            "bone": bone_loss(at(jnp.asarray(face.bone)), face.bone_valid),
-            "roughness": roughness,
-            "size": size,
-        }
+    Args:
+        model: To be trained.
+        prior: Its constants.
+        rows: As in `FaceConstants`.
+        weights: Of the terms.
+        batch: Where a code is NaN, distances are asked for at one drawn from the posterior.
+        key: Of the draws.
+    """
+    keys = jax.random.split(key, len(batch.fullness))
+    terms = jax.vmap(lambda face, key: _terms(model, prior, rows, face, key))(batch, keys)
+    terms = {name: jnp.mean(values) for name, values in terms.items()}
+    each = dataclasses.asdict(weights)
+    return jnp.sum(jnp.stack([each[name] * value for name, value in terms.items()])), terms
+
+
+def cohort_figures(model: FaceField, prior: FacePrior, rows: Array, seen: FaceBatch) -> dict[str, float]:
+    """Means over skulls of the cohort, undamaged ones first, as many damaged ones after; the posterior's temperature.
+
+    Of each half: distance along the normal between the posterior's mean and the truth (mm), likelihood per number of
+    the code, coverage of the 90 % interval, and error of the signed distances (mm).
+    """
+    figures = _validation(nnx.split(model), prior, rows, seen)
+    half = len(figures["surface"]) // 2
+    told: dict[str, float] = {}
+    for name, values in figures.items():
+        if name == "ratio":
+            continue
+        told[f"{name}/undamaged"] = float(jnp.mean(values[:half]))
+        told[f"{name}/damaged"] = float(jnp.mean(values[half:]))
+    told["temperature"] = float(jnp.quantile(figures["ratio"], 0.9)) / _NORMAL_90
+    return told
+
+
+def _terms(model: FaceField, prior: FacePrior, rows: Array, face: FaceBatch, key: jax.Array) -> dict[str, Any]:
+    code = model.encode(prior, face.features)
+    posterior = model.infer(prior, code, face.fullness)
+    known = jnp.isfinite(face.codes[0])
+    codes = jnp.where(known, face.codes, 0.0)
+    of_draw, of_directions = jax.random.split(key)
+    # The residual is to say what the code cannot. Were the code drawn from the posterior although it is known, the
+    # residual would learn to undo the draw, and samples would all be the same face. Of the user's own pairs it is
+    # not known, and drawn.
+    latent = jnp.where(known, codes, posterior.sample(of_draw))
+    head = model.placed(prior, latent)
+
+    def at(points: jax.Array) -> jax.Array:
+        return model.distance(prior, code, head, points)
+
+    slanted = jnp.asarray(face.queries)[::_SLOPES]
+    values, pullback = jax.vjp(at, slanted)
+    (gradients,) = pullback(jnp.ones_like(values))
+    eikonal, normal = slope_losses(gradients, face.gradients[::_SLOPES], face.distances[::_SLOPES])
+    directions = jax.random.normal(of_directions, slanted.shape)
+    directions = directions / jnp.linalg.norm(directions, axis=1, keepdims=True)
+    roughness, size = residual_losses(model, prior, code, head, slanted, directions)
+    return {
+        "likelihood": jnp.where(known, -posterior.log_density(codes) / len(codes), 0.0),
+        "surface": jnp.where(known, _surface(rows, posterior, codes), 0.0),
+        "distance": distance_loss(at(jnp.asarray(face.queries)), face.distances),
+        "eikonal": eikonal,
+        "normal": normal,
+        "bone": bone_loss(at(jnp.asarray(face.bone)), face.bone_valid),
+        "roughness": roughness,
+        "size": size,
+    }
 
 
 def _surface(rows: Array, posterior: LowRankGaussian, code: Array) -> jax.Array:
@@ -141,16 +166,16 @@ def _surface(rows: Array, posterior: LowRankGaussian, code: Array) -> jax.Array:
 
 
 @jax.jit
-def _validation(parts: tuple[Any, Any], constants: FaceConstants) -> dict[str, jax.Array]:
+def _validation(parts: tuple[Any, Any], prior: FacePrior, rows: Array, seen: FaceBatch) -> dict[str, jax.Array]:
     model = nnx.merge(*parts)
 
     def one(face: FaceBatch) -> dict[str, jax.Array]:
-        code = model.encode(constants.prior, face.features)
-        posterior = model.infer(constants.prior, code, face.fullness)
-        head = model.placed(constants.prior, face.codes)
-        found = model.distance(constants.prior, code, head, face.queries)
-        off = constants.rows @ (posterior.mean - face.codes)
-        sd = jnp.sqrt(posterior.variance_of(constants.rows))
+        code = model.encode(prior, face.features)
+        posterior = model.infer(prior, code, face.fullness)
+        head = model.placed(prior, face.codes)
+        found = model.distance(prior, code, head, face.queries)
+        off = rows @ (posterior.mean - face.codes)
+        sd = jnp.sqrt(posterior.variance_of(rows))
         return {
             "surface": jnp.mean(jnp.abs(off)),
             "likelihood": -posterior.log_density(face.codes) / len(face.codes),
@@ -159,4 +184,4 @@ def _validation(parts: tuple[Any, Any], constants: FaceConstants) -> dict[str, j
             "distance": distance_loss(found, face.distances),
         }
 
-    return jax.vmap(one)(constants.validation)
+    return jax.vmap(one)(seen)

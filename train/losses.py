@@ -52,10 +52,11 @@ def slope_losses(
     gradients: Float[Array, "queries 3"], true: Float[Array, "queries 3"], distances: Float[Array, " queries"]
 ) -> tuple[Float[jax.Array, ""], Float[jax.Array, ""]]:
     """Eikonal term (|∇f| = 1; Gropp et al., "Implicit geometric regularization", ICML 2020), and 1 − cos between ∇f and
-    the true normal near the surface."""
+    the true normal near the surface, where that is known: NaN where it is not."""
     lengths = jnp.sqrt(jnp.sum(gradients**2, axis=1) + 1e-12)
-    near = jnp.abs(distances) < _NORMALS_WITHIN_MM
-    cosines = jnp.sum(gradients * true, axis=1) / lengths
+    known = jnp.all(jnp.isfinite(true), axis=1)
+    near = known & (jnp.abs(distances) < _NORMALS_WITHIN_MM)
+    cosines = jnp.sum(gradients * jnp.where(known[:, None], true, 0.0), axis=1) / lengths
     return jnp.mean((lengths - 1.0) ** 2), jnp.sum(near * (1.0 - cosines)) / jnp.maximum(jnp.sum(near), 1)
 
 

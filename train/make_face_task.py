@@ -27,8 +27,11 @@ from data.prior import AnatomyPrior, read_prior
 from data.residual_modes import with_residual_modes
 from data.shipped import JAW_OPEN, POSE_ERRORS, PRIOR
 from fields.anchor_pooling import WIDTHS_MM, Anchors
+from fields.face_model import FaceModel
 from fields.field_config import FieldConfig
+from fields.first_estimate import FirstEstimate
 from fields.mesh import Mesh
+from flame_jax.errors import InputError
 from train.face_batches import FaceBatch, draw_faces
 from train.face_data import FaceData
 from train.face_task import FaceConstants, FaceTask
@@ -51,6 +54,7 @@ def make_face_task(
     *,
     out: Path | None = None,
     about: Mapping[str, Any] | None = None,
+    init: FaceModel | None = None,
     say: Callable[[str], None] = lambda text: None,
 ) -> FaceTask:
     """Everything that training a face field needs. Minutes for the default's heads, seconds where they are kept.
@@ -61,14 +65,17 @@ def make_face_task(
         weights: Of the loss.
         out: Folder in which validation leaves the model.
         about: Written into the model's file.
+        init: Trained, of the same configuration: its prior is taken as it is, for its weights depart from that.
         say: Told what is being done.
 
     Raises:
-        InputError: A file of `data` cannot be read.
+        InputError: A file of `data` cannot be read, or `init` is of another anatomy prior.
     """
     say("making the generator")
     given_prior = read_prior(data.prior or PRIOR)
     prior = with_residual_modes(given_prior, config.residual_modes)
+    if init is not None and not init.prior.has_head(prior.head.v_template):
+        raise InputError("the model to begin with was trained with another anatomy prior; give that to --data.prior")
     jaw, errors = read_jaw_opening(data.jaw or JAW_OPEN, prior), read_pose_errors(data.pose_errors or POSE_ERRORS)
     generator = make_generator(prior, TRAIN, jaw, errors)
 
@@ -77,7 +84,8 @@ def make_face_task(
         return _heads(prior, generator, count, seed, data, digest, say), digest
 
     (heads, digest_of_heads), (others, _) = heads_of(data.heads, data.seed), heads_of(data.validation, _VALIDATION_SEED)
-    given, anchors = law_given_head(generator.anatomy), make_anchors(prior, config.anchors)
+    given = law_given_head(generator.anatomy)
+    anchors = make_anchors(prior, config.anchors) if init is None else init.prior.anchors
     rows_at, normals = _face_rows(prior)
 
     def fresh(which: Heads, undamaged: float) -> FreshSkulls:
@@ -86,16 +94,12 @@ def make_face_task(
     anatomy = generator.anatomy
     shapes = (np.asarray(anatomy.head), np.asarray(anatomy.head_modes), np.asarray(anatomy.jaw.skin))
     rows = code_rows(*shapes, rows_at, normals)
-    kept = (data.cache or _cache_folder()) / f"{_first_digest(digest_of_heads, config, data)[:16]}-first.npz"
-    first = read_first_estimate(kept)
-    if first is None:
-        whole = _skulls(fresh(heads, 1.0), anchors, data.regression_skulls, data, told=1.0, say=say)
-        say("fitting the first estimate")
-        arrays = [np.asarray(array) for array in (whole.features, whole.codes, whole.fullness)]
-        first = fit_first_estimate(arrays[0], arrays[1], arrays[2], config.rank, np.asarray(rows))
-        write_first_estimate(kept, first)
-    say("rasterising the head")
-    face_prior = make_face_prior(*shapes, prior.head.faces, anchors, first)
+    if init is None:
+        first = _first_estimate(fresh(heads, 1.0), anchors, rows, config, data, digest_of_heads, say)
+        say("rasterising the head")
+        face_prior = make_face_prior(*shapes, prior.head.faces, anchors, first)
+    else:
+        face_prior = init.prior
     half = data.validation // 2
     seen = [_skulls(fresh(others, share), anchors, half, data, told=0.0, seed=1) for share in (1.0, 0.0)]
     validation = jax.tree.map(lambda *arrays: np.concatenate(arrays), *seen)
@@ -127,6 +131,27 @@ def _heads(
         path.parent.mkdir(parents=True, exist_ok=True)
         write_heads(path, heads, digest)
     return heads
+
+
+def _first_estimate(
+    whole: FreshSkulls,
+    anchors: Anchors,
+    rows: jax.Array,
+    config: FieldConfig,
+    data: FaceData,
+    digest_of_heads: str,
+    say: Callable[[str], None],
+) -> FirstEstimate:
+    """Fitted on whole skulls, or as it was kept."""
+    kept = (data.cache or _cache_folder()) / f"{_first_digest(digest_of_heads, config, data)[:16]}-first.npz"
+    first = read_first_estimate(kept)
+    if first is None:
+        seen = _skulls(whole, anchors, data.regression_skulls, data, told=1.0, say=say)
+        say("fitting the first estimate")
+        arrays = [np.asarray(array) for array in (seen.features, seen.codes, seen.fullness)]
+        first = fit_first_estimate(arrays[0], arrays[1], arrays[2], config.rank, np.asarray(rows))
+        write_first_estimate(kept, first)
+    return first
 
 
 def _first_digest(heads: str, config: FieldConfig, data: FaceData) -> str:
@@ -162,7 +187,7 @@ def _skulls(
 
 
 def _drawn(
-    key: jax.Array, fresh: FreshSkulls, anchors: Anchors, told: float, size: int, skull_points: int, queries: int
+    key: jax.Array, fresh: FreshSkulls, anchors: Anchors, told: Any, size: int, skull_points: int, queries: int
 ) -> FaceBatch:
     return draw_faces(key, fresh, anchors, size, skull_points=skull_points, queries=queries, fullness_known=told)
 

@@ -4,6 +4,7 @@ run.json      what is trained and by what code; `config` is the whole configurat
 log.txt       a line now and then
 events.out.*  the same for TensorBoard
 checkpoints/  a folder per checkpoint, named by the step
+model.npz     of a face field: the model as the last validation left it (`fields.face_model_file`)
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from train.training import MAY_CHANGE
 
 FORMAT = "s2f run 1"
 RECORD, LOG, CHECKPOINTS, EVENTS = "run.json", "log.txt", "checkpoints", "events.out.*"
+MODEL = "model.npz"
 Mode = Literal["new", "resume", "overwrite"]
 
 

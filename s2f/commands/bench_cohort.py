@@ -19,6 +19,7 @@ class BenchCohort:
 
         from data.cores import cores
         from data.prior import read_prior
+        from data.shipped import JAW_OPEN, POSE_ERRORS, PRIOR
         from eval.bench_cohort import (
             FULL,
             QUICK,
@@ -27,7 +28,6 @@ class BenchCohort:
             time_files,
             training_stream,
         )
-        from s2f.shipped import JAW_OPEN, POSE_ERRORS, PRIOR
         from s2f.steps import Steps
 
         counts, steps = QUICK if self.quick else FULL, Steps()

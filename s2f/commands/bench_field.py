@@ -42,10 +42,10 @@ class BenchField:
         outputs = [self.out / name for name in ("table.md", "study.json", "sheet.png")]
         check_outputs(outputs, overwrite=self.overwrite)
 
+        from data.shipped import FIELD
         from s2f.compilation_cache import use_compilation_cache
         from s2f.field_bench import FieldBench, run_field_bench
         from s2f.field_file import read_field
-        from s2f.shipped import FIELD
         from s2f.steps import Steps
 
         use_compilation_cache()

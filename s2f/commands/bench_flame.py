@@ -39,9 +39,9 @@ class BenchFlame:
         from rich.console import Console
 
         from data.prior import read_prior
+        from data.shipped import PRIOR
         from eval.bench_flame import FULL, QUICK, bench_flame
         from flame_jax.model_file import read_head_model
-        from s2f.shipped import PRIOR
         from s2f.steps import Steps
 
         given = None if self.head_model is None else read_head_model(self.head_model)

@@ -13,9 +13,13 @@ _OptionalFile = tyro.conf.arg(metavar="FILE", help_behavior_hint="")
 
 @dataclasses.dataclass(frozen=True)
 class BenchMesh:
-    """Measure meshing a head's field coarse to fine against a grid evaluated everywhere: share of evaluations, ratio
-    of times, and how far apart the surfaces are."""
+    """Measure meshing a face's field coarse to fine against a grid evaluated everywhere: share of evaluations, ratio
+    of times, and how far apart the surfaces are. The field is a trained one on the prior's mean skull."""
 
+    checkpoint: Annotated[Path | None, _OptionalFile] = None
+    """The field: a training run's folder or a model's file; the shipped one if not given."""
+    made: bool = False
+    """Take a made field of about the same cost instead."""
     out: Annotated[Path | None, _OptionalFile] = None
     """Where to write the table too: Markdown (.md), or all numbers (.json)."""
     quick: bool = False
@@ -34,13 +38,25 @@ class BenchMesh:
         from rich.console import Console
 
         from data.prior import read_prior
-        from eval.bench_mesh import FULL, QUICK, bench_mesh, made_field
-        from s2f.shipped import PRIOR
+        from data.shipped import FIELD, PRIOR
+        from eval.bench_mesh import FULL, QUICK, MeasuredField, bench_mesh, made_field
+        from s2f.field_face import FieldFaces
+        from s2f.field_file import read_field
+        from s2f.skull_reading import read_skull
         from s2f.steps import Steps
 
         size, steps = QUICK if self.quick else FULL, Steps()
-        with steps.step("sampling the head's distances"):
-            field = made_field(read_prior(PRIOR).head_mesh(), size.spacing_mm)
+        prior = read_prior(PRIOR)
+        if self.made:
+            with steps.step("sampling the head's distances"):
+                field = made_field(prior.head_mesh(), size.spacing_mm)
+        else:
+            with steps.step("reading the field and a skull"):
+                trained = read_field(self.checkpoint or FIELD)
+                reading = read_skull(trained.model, prior.skull, points=trained.skull_points, fullness=None)
+                low, high = FieldFaces(trained.model, trained.skull_points).box
+                distances = trained.model.distances(reading, reading.posterior.mean)
+                field = MeasuredField("a trained face field", distances, low, high)
         with steps.step("benchmark") as say:
             table = bench_mesh(field, size, say)
         table.print(Console())

@@ -25,10 +25,10 @@ class BenchRoundTrip:
     def run(self) -> int:
         """Measure and print what came back."""
         from data.prior import read_prior
+        from data.shipped import PRIOR
         from flame_jax.model_file import read_head_model
         from s2f.compilation_cache import use_compilation_cache
         from s2f.round_trip import other_people, own_people, summary
-        from s2f.shipped import PRIOR
         from s2f.steps import Steps
 
         use_compilation_cache()

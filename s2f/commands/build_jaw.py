@@ -42,8 +42,8 @@ class BuildJaw:
         from data.build_jaw_opening import build_jaw_opening
         from data.jaw_opening import write_jaw_opening
         from data.prior import read_prior
+        from data.shipped import PRIOR
         from flame_jax.model_file import read_head_model
-        from s2f.shipped import PRIOR
         from s2f.steps import Steps
 
         steps = Steps()

@@ -94,7 +94,7 @@ class BuildPrior:
         if self.skull_template is not None and self.tissue_depth is not None:
             return None
         from data.prior import read_prior
-        from s2f.shipped import PRIOR
+        from data.shipped import PRIOR
 
         return read_prior(PRIOR)
 
@@ -132,8 +132,8 @@ class BuildPrior:
             return template, None
         from data.align import align_skull
         from data.prior import read_prior
+        from data.shipped import PRIOR
         from fields.mesh import Mesh
-        from s2f.shipped import PRIOR
 
         shipped = read_prior(PRIOR)
         # Templates have no unit: take the skull for as large as the shipped one.

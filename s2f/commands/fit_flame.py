@@ -112,7 +112,7 @@ class FitFlame:
 
         if self.head_model is None:
             from data.prior import read_prior
-            from s2f.shipped import PRIOR
+            from data.shipped import PRIOR
 
             model = read_prior(PRIOR).head
         else:

@@ -79,9 +79,9 @@ class Reconstruct:
         outputs = [*face_outputs(self.out), spread_output(self.out), *sample_outputs(self.out, self.samples)]
         check_outputs(outputs, inputs=inputs, overwrite=self.overwrite)
 
+        from data.shipped import PRIOR
         from s2f.landmark_files import read_landmarks
         from s2f.provenance import SEED, sha256_of, versions
-        from s2f.shipped import PRIOR
         from s2f.steps import Steps
         from s2f.surface_input import read_surface
 

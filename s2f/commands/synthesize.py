@@ -61,7 +61,7 @@ class Synthesize:
         from data.cohort.severities import Severities
         from data.cohort.synthesis import Synthesis, synthesize
         from data.cores import cores
-        from s2f.shipped import JAW_OPEN, JAW_OPEN_ICT, POSE_ERRORS, PRIOR, PRIOR_ICT
+        from data.shipped import JAW_OPEN, JAW_OPEN_ICT, POSE_ERRORS, PRIOR, PRIOR_ICT
 
         severities = Severities.all(self.damage).with_kinds(self.severity)
         prior, jaw = (PRIOR, JAW_OPEN) if self.generator == "train" else (PRIOR_ICT, JAW_OPEN_ICT)

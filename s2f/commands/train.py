@@ -35,8 +35,8 @@ class TrainExperiment(Generic[_Kind]):
     """Go on with the run that is there. Its number of steps and its intervals may be changed, nothing else."""
     overwrite: bool = False
     """Remove the run that is there first."""
-    init_from: Annotated[Path | None, tyro.conf.arg(metavar="DIR", help_behavior_hint="")] = None
-    """Start from the weights of another run of the same model: its folder, a checkpoint's, or a file of weights."""
+    init_from: Annotated[Path | None, tyro.conf.arg(metavar="PATH", help_behavior_hint="")] = None
+    """Start from a trained model: its file, the folder of its run, a checkpoint's, or a file of weights."""
 
     def run(self) -> int:
         """Train, with progress."""
@@ -46,17 +46,20 @@ class TrainExperiment(Generic[_Kind]):
             raise InputError(f"--resume goes on with what is there, {other} begins anew; give one of them")
         experiment.training.check()
 
+        from train.initial_weights import began_with, beginning, initial_file
         from train.interrupts import asked_to_stop
         from train.loop import train
         from train.run_folder import Mode, about_run, open_run
 
         out = Path("out/train") / self.name if self.out is None else self.out
         mode: Mode = "resume" if self.resume else "overwrite" if self.overwrite else "new"
-        about = about_run(self.name, experiment)
+        weights_from = None if self.init_from is None else initial_file(self.init_from)
+        start = began_with(out) if self.resume else weights_from
+        about = about_run(self.name, experiment) | beginning(start)
         run = open_run(out, about, mode)
-        task = experiment.make_task(out, about)
+        task = experiment.make_task(out, about, start)
         with asked_to_stop() as stop:
-            outcome = train(task, experiment.training, run, init_from=self.init_from, stop=stop)
+            outcome = train(task, experiment.training, run, init_from=weights_from, stop=stop)
         print(f"{out}: {outcome.step} of {experiment.training.steps} steps")
         return 0 if outcome.finished else _INTERRUPTED
 

@@ -13,12 +13,12 @@ from data.build_prior import PriorSize, build_prior, learn_modes
 from data.fittable_head import FittableHead
 from data.landmarks import ALL_KEYS, FRANKFURT, abbreviation_of
 from data.prior import AnatomyPrior, read_prior, write_prior
+from data.shipped import PRIOR, PRIOR_ICT
 from data.skull_in_head import HAIR_CAP_MM, SCALP
 from fields.distance import DistanceScene
 from fields.mesh import Mesh
 from flame_jax import HeadModel, read_head_model
 from flame_jax.errors import InputError
-from s2f.shipped import PRIOR, PRIOR_ICT
 from tests.data_made import sphere
 from tests.flame_made import write_npz
 from tests.prior_made import MODES, made_flame

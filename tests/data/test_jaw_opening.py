@@ -18,12 +18,12 @@ from data.jaw_opening import JawOpening, read_jaw_opening, write_jaw_opening
 from data.landmark_rules import Relief
 from data.mandible_motion import MandibleMotion
 from data.prior import AnatomyPrior, read_prior
+from data.shipped import JAW_OPEN, JAW_OPEN_ICT, PRIOR_ICT
 from data.soft_landmarks import soft_landmarks
 from fields.distance import DistanceScene
 from fields.mesh import Mesh, transform_points
 from flame_jax.errors import InputError
 from flame_jax.model_file import read_head_model
-from s2f.shipped import JAW_OPEN, JAW_OPEN_ICT, PRIOR_ICT
 from tests.flame_made import identity_model
 from tests.jaw_made import jaw_head
 from tests.skulls_made import shipped_prior

@@ -11,10 +11,10 @@ from data.landmark_rules import NOMINAL_HEIGHT_MM, frankfurt_transform, template
 from data.landmarks import ALL_KEYS, MIDLINE_KEYS, abbreviation_of
 from data.mesh_files import read_mesh
 from data.prior import read_prior
+from data.shipped import PRIOR
 from fields.distance import DistanceScene
 from fields.mesh import Mesh, transform_points
 from flame_jax.errors import InputError
-from s2f.shipped import PRIOR
 from tests.data_made import box, sphere
 
 _SKULL = Path(__file__).parents[3] / "shared/data/skull_template/skull.obj"

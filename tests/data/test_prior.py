@@ -10,8 +10,8 @@ import pytest
 
 from data import prior as prior_module
 from data.prior import FORMAT, read_prior
+from data.shipped import PRIOR
 from flame_jax.errors import InputError
-from s2f.shipped import PRIOR
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ import pytest
 
 from data.landmarks import ALL_KEYS, FRANKFURT, MIDLINE_KEYS, abbreviation_of
 from data.prior import AnatomyPrior, read_prior
+from data.shipped import PRIOR
 from data.skull_in_head import PARTNER, fit_skull, smoothed_normals
 from fields.distance import DistanceScene
 from fields.mesh import Mesh
-from s2f.shipped import PRIOR
 from tests.data_made import sphere
 from tests.prior_made import EYE_MM, T_FLAME_HEAD
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from data.prior import read_prior
+from data.shipped import PRIOR, PRIOR_ICT
 from data.soft_landmarks import CHIN_MM, soft_landmarks
 from fields.distance import DistanceScene
 from fields.mesh import Mesh
-from s2f.shipped import PRIOR, PRIOR_ICT
 from tests.prior_made import T_FLAME_HEAD
 
 

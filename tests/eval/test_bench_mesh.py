@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from eval.bench_mesh import Deviation, MeasuredField, Size, bench_mesh, made_field
+from fields.jitted_chunks import JittedChunks
 from fields.mesh import Mesh
 from s2f.cli import BAD_INPUT, main
 from tests.data_made import sphere
@@ -20,7 +21,7 @@ def _ball(radius: jax.Array, points: jax.Array) -> jax.Array:
 
 
 def test_a_field_of_ones_own_is_measured() -> None:
-    field = MeasuredField("a ball", _ball, np.float32(30.0), np.full(3, -40.0), np.full(3, 40.0))
+    field = MeasuredField("a ball", JittedChunks(_ball).of(np.float32(30.0)), np.full(3, -40.0), np.full(3, 40.0))
     said: list[str] = []
     table = bench_mesh(field, Size((32, 128), 1, 2.0), said.append)
     assert table.title == "Meshing a ball"
@@ -46,18 +47,18 @@ def test_surfaces_apart_are_seen() -> None:
 
 def test_the_made_field_is_a_head_that_a_network_has_bent() -> None:
     field = made_field(sphere(80.0), 4.0)
-    away = field.distances()(sphere(80.0, subdivisions=4).vertices)
+    away = field.distances(sphere(80.0, subdivisions=4).vertices)
     assert 0.1 < away.std() < 2.0
     points = np.random.default_rng(0).uniform(field.low, field.high, (1000, 3))
     straight = np.linalg.norm(points, axis=1) - 80.0
-    assert np.abs(field.distances()(points) - straight).max() < 6.0
+    assert np.abs(field.distances(points) - straight).max() < 6.0
 
 
 def test_the_command_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "mesh.json"
-    assert main(["bench", "mesh", "--quick", "--out", str(out)]) == 0
+    assert main(["bench", "mesh", "--quick", "--made", "--out", str(out)]) == 0
     assert "64³" in capsys.readouterr().out
     (row,) = json.loads(out.read_text())["rows"]
     assert row["ratio"] > 0.0
-    assert main(["bench", "mesh", "--quick", "--out", str(out)]) == BAD_INPUT
+    assert main(["bench", "mesh", "--quick", "--made", "--out", str(out)]) == BAD_INPUT
     assert "--overwrite" in capsys.readouterr().err

@@ -15,6 +15,7 @@ from data.cohort.generator import deviation_names
 from data.cohort.variants import TRAIN
 from data.jaw_opening import read_jaw_opening
 from data.landmarks import abbreviation_of
+from data.shipped import JAW_OPEN
 from eval.bench_cohort import Counts, distance_parity, samples_per_second
 from eval.cohort_bones import measure_bones
 from eval.cohort_inversion import invert
@@ -25,7 +26,6 @@ from eval.cohort_study import AnatomyStudy
 from eval.cohort_thickness import Thickness, measure_thickness
 from eval.scan_depths import ScanDepth, scan_depths
 from s2f.cli import BAD_INPUT, main
-from s2f.shipped import JAW_OPEN
 from tests.cohort_made import QUERIES, SEED, SKULL_POINTS, train_people, train_stream
 from tests.skeleton_made import shipped_skeleton
 from tests.skulls_made import shipped_prior

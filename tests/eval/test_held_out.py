@@ -11,12 +11,12 @@ import pytest
 
 import eval.held_out
 from data.cohort.severities import Severities
+from data.shipped import JAW_OPEN, JAW_OPEN_ICT, PRIOR, PRIOR_ICT
 from eval.held_out import DAMAGED, UNDAMAGED, HeldOutSet, case_path, make_case, make_held_out
 from eval.held_out_case import of_kind
 from eval.held_out_files import read_case, write_case
 from fields.distance import DistanceScene
 from flame_jax.errors import InputError
-from s2f.shipped import JAW_OPEN, JAW_OPEN_ICT, PRIOR, PRIOR_ICT
 from tests.cohort_made import maker
 from tests.held_out_made import held_out_case, refused_case, same_alignment
 from tests.skulls_made import shipped_prior, turn_degrees

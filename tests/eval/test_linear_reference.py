@@ -13,12 +13,12 @@ import eval.training_people
 from data.cohort.variants import TRAIN
 from data.jaw_opening import read_jaw_opening
 from data.prior import AnatomyPrior, read_prior
+from data.shipped import JAW_OPEN, PRIOR_ICT
 from eval.linear_reference import LinearReference
 from eval.skull_correspondence import corresponding
 from eval.training_people import TrainingPeople, training_people
 from fields.mesh import Mesh
 from flame_jax.errors import InputError
-from s2f.shipped import JAW_OPEN, PRIOR_ICT
 from tests.cohort_made import PEOPLE, train_generator, train_people
 from tests.skeleton_made import shipped_skeleton
 from tests.skulls_made import pose, shipped_prior

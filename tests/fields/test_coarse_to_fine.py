@@ -9,12 +9,12 @@ import pytest
 import trimesh
 
 from data.prior import read_prior
+from data.shipped import PRIOR
 from fields.coarse_to_fine import COARSEST, mesh_field, sample_everywhere, sample_surface_grid
 from fields.distance import DistanceScene
 from fields.head_to_field import SampledField, sampled_distance
 from fields.jitted_chunks import JittedChunks
 from fields.mesh import Mesh
-from s2f.shipped import PRIOR
 from tests.data_made import volume
 
 _LOW, _HIGH = np.array([-31.0, -30.0, -29.5]), np.array([33.0, 31.0, 32.0])

@@ -7,9 +7,9 @@ import pytest
 import trimesh
 
 from data.prior import read_prior
+from data.shipped import PRIOR
 from fields.face_surface import face_surface, largest_component
 from fields.mesh import Mesh
-from s2f.shipped import PRIOR
 from tests.data_made import box, inside_out, joined, sphere
 
 

@@ -11,11 +11,11 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from data.prior import AnatomyPrior, read_prior
+from data.shipped import PRIOR
 from fields.distance import DistanceScene
 from fields.head_to_field import SampledField, fit_head_to_field, sampled_distance
 from fields.mesh import Mesh
 from flame_jax.flame import Flame
-from s2f.shipped import PRIOR
 
 _IDENTITIES = 12
 _LOW, _HIGH = np.array([-120.0, -190.0, -150.0]), np.array([120.0, 170.0, 160.0])

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from data.prior import AnatomyPrior, read_prior
+from data.shipped import PRIOR
 from fields.distance import DistanceScene, SurfacePoints
 from fields.mesh import Mesh
 from fields.mesh_distance import ClosestPoints, MeshIndex, closest, mesh_index, signed_distance
 from fields.query_chunks import CHUNK
-from s2f.shipped import PRIOR
 from tests.data_made import box, inside_out
 
 _SIZE = (4.0, 6.0, 8.0)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from data.prior import AnatomyPrior, read_prior
+from data.shipped import PRIOR
 from fields.distance import DistanceScene
 from fields.mesh import Mesh
 from fields.onto_surface import onto_surface
-from s2f.shipped import PRIOR
 from tests.data_made import joined, sphere
 
 _EXACT_MM = 0.05

@@ -18,12 +18,12 @@ import pytest
 import s2f
 from data.landmarks import ALL_KEYS
 from data.mesh_files import read_mesh, write_mesh
+from data.shipped import PRIOR
 from fields.mesh import Mesh
 from flame_jax.errors import InputError
 from s2f import cli
 from s2f.cli import COMMANDS, main
 from s2f.provenance import sha256_of
-from s2f.shipped import PRIOR
 from tests.data_made import joined, sphere
 from tests.volumes_made import head_phantom, write_dicom_series
 

@@ -11,11 +11,11 @@ from rich.console import Console
 
 import s2f
 from data.mesh_files import read_mesh
+from data.shipped import FIELD
 from fields.distance import DistanceScene
 from fields.mesh import Mesh
 from s2f.demo import make_demo, run_demo
 from s2f.reconstruction import Reconstructor
-from s2f.shipped import FIELD
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from data.prior import read_prior
+from data.shipped import PRIOR, PRIOR_ICT
 from eval.field_scores import Reconstruct
 from fields.distance import DistanceScene
 from fields.latent import POSE
@@ -18,7 +19,6 @@ from s2f.face_spread import carried, spread_by_region, spread_of_head
 from s2f.field_face import FieldFace, FieldFaces, draws
 from s2f.field_method import FieldMethod
 from s2f.neck import neck_cap, neck_cut
-from s2f.shipped import PRIOR, PRIOR_ICT
 from s2f.skull_reading import read_skull
 from tests.data_made import joined, sphere
 from tests.fields_made import TINY, tiny_model

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from data.prior import read_prior
+from data.shipped import PRIOR_ICT
 from fields.face_model_file import write_face_model
 from flame_jax.errors import InputError
 from s2f.field_file import MODEL, SKULL_POINTS, TrainedField, read_field
 from s2f.provenance import sha256_of
-from s2f.shipped import PRIOR_ICT
 from tests.fields_made import TEMPERATURE, TINY, tiny_model
 from tests.skulls_made import shipped_prior
 from train import face_task

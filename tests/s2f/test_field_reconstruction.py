@@ -12,12 +12,12 @@ import s2f
 import s2f.reconstruction
 from data.fittable_head import FittableHead
 from data.mesh_files import read_mesh
+from data.shipped import PRIOR_ICT
 from fields.face_model_file import write_face_model
 from fields.mesh import transform_points
 from flame_jax.errors import InputError
 from s2f.field_file import TrainedField
 from s2f.reconstruction import Reconstructor
-from s2f.shipped import PRIOR_ICT
 from tests.fields_made import TEMPERATURE, TINY, tiny_model
 from tests.skulls_made import alignment, case, shipped_prior
 

@@ -14,6 +14,7 @@ from scipy.spatial.transform import Rotation
 
 from data.mesh_files import read_mesh, write_mesh
 from data.prior import read_prior
+from data.shipped import PRIOR
 from fields.distance import DistanceScene
 from fields.mesh import Mesh, submesh, transform_points
 from fields.sampling import sample_surface
@@ -26,7 +27,6 @@ from s2f.fit_picture import fit_picture
 from s2f.flame_fitting import fit_flame
 from s2f.scan_landmarks import ScanLandmarks
 from s2f.scan_placing import cleaned_scan
-from s2f.shipped import PRIOR
 from tests.data_made import box, inside_out, joined, sphere
 
 SHARED = Path(__file__).parents[3] / "shared" / "data"

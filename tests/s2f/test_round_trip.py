@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from data.prior import read_prior
+from data.shipped import PRIOR
 from s2f.cli import BAD_INPUT, main
 from s2f.round_trip import MISSING, RoundTrip, own_people, summary
-from s2f.shipped import PRIOR
 
 
 def test_a_known_head_comes_back() -> None:

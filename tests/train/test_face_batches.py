@@ -12,7 +12,7 @@ from fields.distance import DistanceScene
 from fields.face_prior import FacePrior
 from fields.latent import POSE, decoded
 from fields.mesh import Mesh
-from tests.face_training_made import BATCH, debug_batch, debug_experiment, debug_task
+from tests.face_training_made import BATCH, debug_batch, debug_experiment, debug_task, polished
 from train.face_batches import BONE_POINTS, FaceBatch
 from train.face_task import FaceConstants
 
@@ -32,9 +32,9 @@ def test_codes_are_the_faces_that_distances_belong_to() -> None:
     assert batch.codes.shape == (BATCH, np.asarray(prior().modes).shape[2] + POSE)
     for row in range(BATCH):
         there = DistanceScene(head(batch, row))
-        wanted = there.signed_distance(np.asarray(batch.queries[row]))
-        np.testing.assert_allclose(batch.distances[row], wanted, atol=0.02)
-        on = np.asarray(batch.queries[row]) - np.asarray(batch.distances[row])[:, None] * np.asarray(batch.gradients[row])
+        queries, distances = np.asarray(batch.queries[row]), np.asarray(batch.distances[row])
+        np.testing.assert_allclose(distances, there.signed_distance(queries), atol=0.02)
+        on = queries - distances[:, None] * np.asarray(batch.gradients[row])
         assert there.distance(on).max() < 0.1
 
 
@@ -63,8 +63,11 @@ def test_fullness_is_told_of_the_share_that_is_asked_for() -> None:
     assert np.isnan(np.asarray(task.constants.validation.fullness)).all()
     always = dataclasses.replace(task, data=dataclasses.replace(task.data, fullness_known=1.0))
     never = dataclasses.replace(task, data=dataclasses.replace(task.data, fullness_known=0.0))
-    draw = jax.jit(lambda constants: [one.draw_batch(constants, jax.random.key(5), BATCH) for one in (always, never)])
-    full, bare = draw(task.constants)
+    with polished():
+        full, bare = (
+            jax.jit(one.draw_batch, static_argnums=2)(task.constants, jax.random.key(5), BATCH)
+            for one in (always, never)
+        )
     assert np.isfinite(full.fullness).all()
     assert np.isnan(bare.fullness).all()
     # Which changes nothing else, and tells the truth where it is told.
@@ -75,7 +78,8 @@ def test_fullness_is_told_of_the_share_that_is_asked_for() -> None:
 def test_a_batch_depends_on_its_key_alone() -> None:
     task = debug_task()
     draw = jax.jit(task.draw_batch, static_argnums=2)
-    again, other = (draw(task.constants, jax.random.key(seed), BATCH) for seed in (5, 6))
+    with polished():
+        again, other = (draw(task.constants, jax.random.key(seed), BATCH) for seed in (5, 6))
     for one, same in zip(jax.tree.leaves(debug_batch()), jax.tree.leaves(again), strict=True):
         np.testing.assert_array_equal(one, same)
     assert np.abs(np.asarray(other.codes) - np.asarray(again.codes)).max() > 0.1

@@ -34,8 +34,8 @@ def test_rows_are_what_the_head_does() -> None:
     """Against differences through the head itself, for every number of the code."""
     prior, (chosen, normals) = tiny_prior(), rows_at()
     with jax.enable_x64(True):
-        parts = [np.asarray(array, np.float64) for array in (prior.mean, prior.modes, prior.open_mouth)]
-        rows = np.asarray(code_rows(*parts, chosen, normals))
+        mean, modes, mouth = (np.asarray(array, np.float64) for array in (prior.mean, prior.modes, prior.open_mouth))
+        rows = np.asarray(code_rows(mean, modes, mouth, chosen, normals))
         assert rows.shape == (ROWS, prior.modes.shape[2] + POSE)
 
         @jax.jit

@@ -10,8 +10,8 @@ from scipy.spatial.transform import Rotation
 from data.cohort.cuts import NEVER_MM
 from data.cohort.skeleton import Part, Skeleton
 from data.jaw_opening import read_jaw_opening
+from data.shipped import JAW_OPEN
 from fields.distance import DistanceScene
-from s2f.shipped import JAW_OPEN
 from tests.harm_made import at_level, harmed, one, unharmed
 from tests.skeleton_made import bone_faces, shipped_skeleton
 from tests.skulls_made import shipped_prior

@@ -12,10 +12,10 @@ from data.cohort.cuts import CRACKS, HOLES, NEVER_MM, Cracks, Holes
 from data.cohort.harm import Harm
 from data.cohort.skeleton import Part
 from data.jaw_opening import read_jaw_opening
+from data.shipped import JAW_OPEN
 from fields.distance import DistanceScene
 from fields.mesh import Mesh
 from fields.sampling import sample_surface
-from s2f.shipped import JAW_OPEN
 from tests.harm_made import SHUT, as_mesh, as_points, at_level, one, unharmed
 from tests.skeleton_made import bone_faces, shipped_skeleton
 from tests.skulls_made import shipped_prior

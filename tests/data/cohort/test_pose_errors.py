@@ -10,8 +10,8 @@ import pytest
 from scipy.spatial.transform import Rotation
 
 from data.cohort.pose_errors import PoseErrors, no_pose_errors, read_pose_errors, write_pose_errors
+from data.shipped import POSE_ERRORS
 from flame_jax.errors import InputError
-from s2f.shipped import POSE_ERRORS
 
 
 def made(count: int = 4) -> PoseErrors:

@@ -16,10 +16,10 @@ from data.cohort.pose_errors import write_pose_errors
 from data.cohort.severities import Severities
 from data.cohort.synthesis import Synthesis, synthesize
 from data.cohort.variants import TEST, TRAIN
+from data.shipped import JAW_OPEN, PRIOR
 from fields.mesh import Mesh
 from flame_jax.errors import InputError
 from s2f.cli import BAD_INPUT, main
-from s2f.shipped import JAW_OPEN, PRIOR
 from tests.cohort_made import train_generator
 
 
