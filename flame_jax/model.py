@@ -12,6 +12,7 @@ model's own prior is a standard normal.
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
@@ -22,7 +23,11 @@ from flame_jax.model_parts import check_parts
 
 _MILLIMETRE = 1e-3
 
-Array = np.ndarray | jax.Array
+if TYPE_CHECKING:
+    Array = np.ndarray | jax.Array
+else:
+    # Also what has only a shape and a type: programs are compiled from such, without any arrays.
+    Array = np.ndarray | jax.Array | jax.ShapeDtypeStruct
 
 
 @dataclasses.dataclass(frozen=True)

@@ -16,7 +16,7 @@ from flax import nnx
 from jax.sharding import Mesh
 
 from train.optimiser import make_optimiser
-from train.sharding import SPLIT_FROM, batch_shardings, everywhere, make_data_mesh, placed, state_shardings
+from train.sharding import SPLIT_FROM, batch_sharding, everywhere, make_data_mesh, placed, state_shardings
 from train.state import TrainState, new_state
 from train.step import train_step
 from train.task import Batch, Constants, Task
@@ -79,23 +79,21 @@ def make_programs(
         return batch, jax.random.fold_in(of_the_loss, step), step + 1
 
     batch, _, _ = jax.eval_shape(draw, constants, state.step)
-    batch = placed(batch, batch_shardings(mesh, batch, training.batch))
-
-    def where(shapes: Any) -> Any:
-        return jax.tree.map(lambda leaf: leaf.sharding, shapes)
-
+    shared_out = batch_sharding(mesh, batch, training.batch)
+    batch = placed(batch, shared_out)
+    of_state = jax.tree.map(lambda leaf: leaf.sharding, state)
     return Programs(
         mesh=mesh,
         graphdef=graphdef,
         state=state,
         constants=constants,
         batch=batch,
-        init=jax.jit(lambda: make_state()[1], out_shardings=where(state)),
-        draw=jax.jit(draw, in_shardings=(where(constants), whole), out_shardings=(where(batch), whole, whole)),
+        init=jax.jit(lambda: make_state()[1], out_shardings=of_state),
+        draw=jax.jit(draw, in_shardings=(whole, whole), out_shardings=(shared_out, whole, whole)),
         step=jax.jit(
             functools.partial(train_step, task, graphdef, training),
-            in_shardings=(where(state), where(constants), where(batch), whole),
-            out_shardings=(where(state), whole),
+            in_shardings=(of_state, whole, shared_out, whole),
+            out_shardings=(of_state, whole),
             donate_argnums=0,
         ),
         gather=jax.jit(lambda params: params, out_shardings=whole),

@@ -38,8 +38,10 @@ def everywhere(mesh: Mesh | AbstractMesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
-def batch_shardings(mesh: Mesh | AbstractMesh, batch: Any, size: int) -> Any:
-    """Shardings of a batch, given the shapes of its leaves: each is split along its leading axis.
+def batch_sharding(mesh: Mesh | AbstractMesh, batch: Any, size: int) -> NamedSharding:
+    """Sharding of a batch, given the shapes of its leaves: each is split along its leading axis.
+
+    One for all, and no pytree of them: a batch's type may say that it holds arrays.
 
     Raises:
         InputError: The batch cannot be shared out evenly.
@@ -53,7 +55,7 @@ def batch_shardings(mesh: Mesh | AbstractMesh, batch: Any, size: int) -> Any:
             raise ValueError(
                 f"the batch's {name} has shape {leaf.shape}: the first axis does not count {size} examples"
             )
-    return jax.tree.map(lambda _: NamedSharding(mesh, PartitionSpec(DATA)), batch)
+    return NamedSharding(mesh, PartitionSpec(DATA))
 
 
 def state_shardings(mesh: Mesh | AbstractMesh, state: TrainState, *, split_from: int = SPLIT_FROM) -> TrainState:
@@ -63,11 +65,13 @@ def state_shardings(mesh: Mesh | AbstractMesh, state: TrainState, *, split_from:
 
 def placed(shapes: Any, shardings: Any) -> Any:
     """Shapes that say where they lie, given one sharding for all or a pytree of them."""
+
+    def at(leaf: Any, where: NamedSharding) -> jax.ShapeDtypeStruct:
+        return jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where)
+
     if isinstance(shardings, NamedSharding):
-        shardings = jax.tree.map(lambda _, one=shardings: one, shapes)
-    return jax.tree.map(
-        lambda leaf, where: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=where), shapes, shardings
-    )
+        return jax.tree.map(lambda leaf: at(leaf, shardings), shapes)
+    return jax.tree.map(at, shapes, shardings)
 
 
 def _split(shape: tuple[int, ...], parts: int, split_from: int) -> PartitionSpec:

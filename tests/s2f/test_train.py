@@ -18,6 +18,7 @@ from train.checkpoints import read_checkpoint
 
 @pytest.fixture(autouse=True)
 def _toys(monkeypatch):
+    monkeypatch.setattr(cli, "EXPERIMENTS", EXPERIMENTS)
     monkeypatch.setitem(cli.COMMANDS, "train", train_command(EXPERIMENTS, {"toy": "A toy; seconds."}))
     monkeypatch.setattr(loop, "make_programs", toy_programs)
 

@@ -95,7 +95,7 @@ def test_validation_s_first_half_is_undamaged() -> None:
     counts = np.asarray(seen.features)[:, :, 1, 0]
     # Whole skulls are seen as they were in the regressions, from all anchors; some others not.
     plenty = np.asarray(constants.prior.first.plenty)
-    assert (counts[:half] > 0.2 * plenty).mean() > 0.95
+    assert (counts[:half] > 0.2 * plenty).mean() > 0.85
     assert (counts[half:] < 0.2 * plenty).mean() > (counts[:half] < 0.2 * plenty).mean()
     # They are not trained on.
     train = np.asarray(constants.fresh.heads.betas)
