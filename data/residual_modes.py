@@ -26,7 +26,7 @@ leave (0.88 mm mean distance) of another model's faces (`s2f bench round-trip --
 LEFT_RIGHT = 0.6
 """Correlation of what each side does for itself."""
 FADE_MM = 25.0
-"""Beyond the face region the modes vanish over this distance."""
+"""Beyond the face region the modes are damped, to e⁻² at this distance; at twice of it nothing is left."""
 
 
 def with_residual_modes(prior: AnatomyPrior, count: int) -> AnatomyPrior:

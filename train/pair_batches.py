@@ -21,11 +21,11 @@ class PairPools:
     """Pairs as our aligner put them; head frame, mm, float32. A pytree, on the device whole: 24 bytes for each skull
     point and 16 for each query, 1.8 MB for a pair of the usual size."""
 
-    skull_points: Float[Array, "*batch pairs points 3"]
-    skull_normals: Float[Array, "*batch pairs points 3"]
-    queries: Float[Array, "*batch pairs queries 3"]
-    distances: Float[Array, "*batch pairs queries"]
-    fullness: Float[Array, "*batch pairs"]
+    skull_points: Float[Array, "*batch points 3"]
+    skull_normals: Float[Array, "*batch points 3"]
+    queries: Float[Array, "*batch queries 3"]
+    distances: Float[Array, "*batch queries"]
+    fullness: Float[Array, "*batch"]
     """NaN where unknown."""
 
     def __len__(self) -> int:

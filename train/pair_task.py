@@ -35,7 +35,7 @@ class HeldOutPairs:
     """Pairs that validation looks at. A pytree; mm."""
 
     faces: FaceBatch
-    surface: Float[Array, "*batch pairs points 3"]
+    surface: Float[Array, "*batch points 3"]
     """Points of the true face, in its face region."""
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from data.cohort.fresh import FreshSkulls
 from data.cohort.pose_errors import PoseErrors
 from fields import face_model_file
 from fields.face_model_file import read_face_model
@@ -117,11 +118,12 @@ def test_every_part_learns_from_distances_alone() -> None:
 
 
 def test_a_share_of_the_batch_is_the_cohort_s(monkeypatch: pytest.MonkeyPatch) -> None:
-    def drawn(key: jax.Array, fresh: str, anchors: object, size: int, **counts: float) -> FaceBatch:
+    def drawn(key: jax.Array, fresh: object, anchors: object, size: int, **counts: float) -> FaceBatch:
         return jax.tree.map(lambda leaf: jnp.zeros((size, *leaf.shape[1:]), leaf.dtype), batch())
 
     monkeypatch.setattr(pair_task, "draw_faces", drawn)
-    constants = dataclasses.replace(task().constants, fresh="a cohort")  # type: ignore[arg-type]
+    # Drawing is replaced, so that nothing is asked of it.
+    constants = dataclasses.replace(task().constants, fresh=object.__new__(FreshSkulls))
     sharing = dataclasses.replace(task(), data=dataclasses.replace(task().data, cohort_share=0.25))
     known = np.isfinite(sharing.draw_batch(constants, jax.random.key(0), 8).codes).all(axis=1)
     assert known.tolist() == [False] * 6 + [True] * 2
