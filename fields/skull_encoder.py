@@ -54,7 +54,7 @@ class SkullEncoder(nnx.Module):
         # Departures from the regressions: weight decay then pulls towards these, and not towards nothing.
         self.infer = nnx.Param(jnp.zeros((code, anchors * SEEN)))
         self.imply = nnx.Param(jnp.zeros((anchors * SEEN, code)))
-        self.doubt = nnx.Param(jnp.full((anchors,), 1.0))
+        self.doubt = nnx.Param(jnp.ones((anchors,)))
         self.place = nnx.Param(0.02 * jax.random.normal(rngs.params(), (anchors, config.width)))
         self.look = nnx.Linear(2 * SEEN + 2, config.width, rngs=rngs)
         self.blocks = nnx.List([_Block(config.width, config.heads, rngs=rngs) for _ in range(config.blocks)])

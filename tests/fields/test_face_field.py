@@ -169,3 +169,10 @@ def test_slopes_are_finite_everywhere() -> None:
         assert np.isfinite(leaf).all(), jax.tree_util.keystr(path)
     assert np.abs(by_params["residual"]["out"]["kernel"][...]).max() > 0.0
     assert np.abs(by_params["encoder"]["infer"][...]).max() > 0.0
+
+
+def test_parameters_have_a_type_of_their_own() -> None:
+    """One that is weakly typed gets another type by the first step, and the step is compiled twice."""
+    for path, leaf in jax.tree.leaves_with_path(nnx.split(untrained())[1]):
+        assert leaf.dtype == jnp.float32
+        assert not leaf.weak_type, jax.tree_util.keystr(path)
