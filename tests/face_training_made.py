@@ -13,7 +13,7 @@ import jax
 
 from configs.faces import DEBUG
 from fields.face_field import FaceField
-from train.face_batches import FaceBatch
+from train.face_batches import FaceBatch, draw_faces
 from train.face_experiment import FaceExperiment
 from train.face_task import FaceTask
 from train.make_face_task import make_face_task
@@ -47,12 +47,22 @@ def debug_task() -> FaceTask:
         return make_face_task(experiment.field, experiment.data, experiment.loss)
 
 
+def drawn(seed: int, told: float) -> FaceBatch:
+    """As the task draws batches, with another share of told fullness. One program for all."""
+    constants, data = debug_task().constants, debug_task().data
+    sizes = {"skull_points": data.skull_points, "queries": data.queries}
+    key, anchors = jax.random.key(seed), constants.prior.anchors
+    with polished():
+        return _draw(key, constants.fresh, anchors, BATCH, fullness_known=told, **sizes)
+
+
+_draw = jax.jit(draw_faces, static_argnames=("size", "skull_points", "queries"))
+
+
 @functools.cache
 def debug_batch() -> FaceBatch:
     """Some skulls, some of whose fullness is told."""
-    task = debug_task()
-    with polished():
-        return jax.jit(task.draw_batch, static_argnums=2)(task.constants, jax.random.key(5), BATCH)
+    return drawn(5, debug_task().data.fullness_known)
 
 
 @functools.cache

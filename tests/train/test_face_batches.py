@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +10,7 @@ from fields.distance import DistanceScene
 from fields.face_prior import FacePrior
 from fields.latent import POSE, decoded
 from fields.mesh import Mesh
-from tests.face_training_made import BATCH, debug_batch, debug_experiment, debug_task, polished
+from tests.face_training_made import BATCH, debug_batch, debug_experiment, debug_task, drawn
 from train.face_batches import BONE_POINTS, FaceBatch
 from train.face_task import FaceConstants
 
@@ -61,13 +59,7 @@ def test_fullness_is_told_of_the_share_that_is_asked_for() -> None:
     assert told.shape == (BATCH,)
     # Validation is told nothing.
     assert np.isnan(np.asarray(task.constants.validation.fullness)).all()
-    always = dataclasses.replace(task, data=dataclasses.replace(task.data, fullness_known=1.0))
-    never = dataclasses.replace(task, data=dataclasses.replace(task.data, fullness_known=0.0))
-    with polished():
-        full, bare = (
-            jax.jit(one.draw_batch, static_argnums=2)(task.constants, jax.random.key(5), BATCH)
-            for one in (always, never)
-        )
+    full, bare = drawn(5, 1.0), drawn(5, 0.0)
     assert np.isfinite(full.fullness).all()
     assert np.isnan(bare.fullness).all()
     # Which changes nothing else, and tells the truth where it is told.
@@ -76,10 +68,7 @@ def test_fullness_is_told_of_the_share_that_is_asked_for() -> None:
 
 
 def test_a_batch_depends_on_its_key_alone() -> None:
-    task = debug_task()
-    draw = jax.jit(task.draw_batch, static_argnums=2)
-    with polished():
-        again, other = (draw(task.constants, jax.random.key(seed), BATCH) for seed in (5, 6))
+    again, other = (drawn(seed, debug_task().data.fullness_known) for seed in (5, 6))
     for one, same in zip(jax.tree.leaves(debug_batch()), jax.tree.leaves(again), strict=True):
         np.testing.assert_array_equal(one, same)
     assert np.abs(np.asarray(other.codes) - np.asarray(again.codes)).max() > 0.1
