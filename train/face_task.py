@@ -83,10 +83,15 @@ class FaceTask:
     def validate(self, model: FaceField, constants: FaceConstants) -> Mapping[str, float]:
         """Mean distances along the normal, mm, and likelihoods, on heads that are not trained on."""
         told = cohort_figures(model, constants.prior, constants.rows, constants.validation)
-        if self.out is not None:
-            trained = FaceModel.of(self.config, model, constants.prior, told["temperature"])
-            write_face_model(self.out / MODEL, trained.folded(), {**self.about, "validation": told})
+        trained = FaceModel.of(self.config, model, constants.prior, told["temperature"])
+        leave_model(self.out, trained, {**self.about, "validation": told})
         return told
+
+
+def leave_model(out: Path | None, trained: FaceModel, about: Mapping[str, Any]) -> None:
+    """Write a model into a run's folder, if there is one, in place of the last validation's. One process does."""
+    if out is not None and jax.process_index() == 0:
+        write_face_model(out / MODEL, trained.folded(), about)
 
 
 def face_loss(

@@ -115,6 +115,7 @@ class _Loop:
         pace, watch, saved = _Pace(step), _Watch(step, int(state.skipped)), time.monotonic()
         waiting: collections.deque[jax.Array] = collections.deque()
         sums: Sums | None = None
+        stopped = False
         # A copy: the state is given up to its step.
         for batch, key in drawn_ahead(self.programs, constants, jax.numpy.copy(state.step), steps - step):
             with jax.transfer_guard("disallow"):

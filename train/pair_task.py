@@ -16,17 +16,15 @@ from data.cohort.fresh import FreshSkulls
 from data.cohort.pose_errors import PoseErrors
 from fields.face_field import FaceField
 from fields.face_model import FaceModel
-from fields.face_model_file import write_face_model
 from fields.face_prior import FacePrior
 from fields.field_config import FieldConfig
 from flame_jax.model import Array
 from train.face_batches import FaceBatch, draw_faces
-from train.face_task import cohort_figures, face_loss
+from train.face_task import cohort_figures, face_loss, leave_model
 from train.loss_weights import LossWeights
 from train.losses import distance_loss
 from train.pair_batches import PairPools, draw_pairs
 from train.pair_data import PairData
-from train.run_folder import MODEL
 
 
 @jax.tree_util.register_dataclass
@@ -123,9 +121,8 @@ class PairTask:
         if constants.validation is not None:
             told |= cohort_figures(model, constants.prior, constants.rows, constants.validation)
             temperature = told["temperature"]
-        if self.out is not None:
-            trained = FaceModel.of(self.config, model, constants.prior, temperature)
-            write_face_model(self.out / MODEL, trained.folded(), {**self.about, "validation": told})
+        trained = FaceModel.of(self.config, model, constants.prior, temperature)
+        leave_model(self.out, trained, {**self.about, "validation": told})
         return told
 
 

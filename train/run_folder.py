@@ -55,7 +55,7 @@ class RunFolder:
         """
         if self.mode == "overwrite":
             shutil.rmtree(self.checkpoints, ignore_errors=True)
-            for file in (self.log, self.path / RECORD, *self.path.glob(EVENTS)):
+            for file in (self.log, self.path / RECORD, self.path / MODEL, *self.path.glob(EVENTS)):
                 file.unlink(missing_ok=True)
         with whole_file(self.path / RECORD) as unfinished:
             unfinished.write_text(json.dumps(self.about, indent=1) + "\n", encoding="utf-8")

@@ -109,6 +109,38 @@ def test_validation_has_the_averaged_weights(four_steps):
     np.testing.assert_array_equal(seen[-1], weights["first.kernel"])
 
 
+def test_several_processes_ask_each_other_only_now_and_then(tmp_path, monkeypatch):
+    """Whether to stop is agreed on when the log is due, and not before: two processes in one stead."""
+    agreed = []
+
+    def one_stead(asked: np.ndarray) -> np.ndarray:
+        agreed.append(asked)
+        return asked
+
+    monkeypatch.setattr(loop.multihost_utils, "process_allgather", one_stead)
+    monkeypatch.setattr(loop.multihost_utils, "sync_global_devices", lambda what: None)
+    monkeypatch.setattr(loop.jax, "process_count", lambda: 2)
+    monkeypatch.setattr(loop, "Checkpoints", _NoCheckpoints)
+    assert run(tmp_path).finished
+    assert len(agreed) == SHORT.steps // SHORT.log_every
+
+
+class _NoCheckpoints(Checkpoints):
+    """Orbax would wait for the other process."""
+
+    def __init__(self, folder: Path, *, keep: int) -> None:
+        pass
+
+    def __enter__(self) -> _NoCheckpoints:
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        pass
+
+    def save(self, state: Any, about: Any) -> None:
+        pass
+
+
 def test_sigterm_saves_after_the_current_step(tmp_path):
     class Terminated(ToyTask):
         def validate(self, model: Any, constants: Any) -> dict[str, float]:

@@ -40,7 +40,7 @@ def test_a_run_that_is_there_is_an_error_and_stays(there):
 
 def test_overwriting_removes_the_run_and_nothing_else(there):
     (there / "checkpoints" / "3").mkdir(parents=True)
-    for name in ("log.txt", "events.out.tfevents.1.vm", "notes.md"):
+    for name in ("log.txt", "events.out.tfevents.1.vm", "model.npz", "notes.md"):
         (there / name).write_text("old")
     run = open_run(there, about(width=32), "overwrite")
     assert (there / "log.txt").exists(), "not before it is claimed"
