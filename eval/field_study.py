@@ -17,7 +17,8 @@ import numpy as np
 
 from data.pairs.content import digest_of, prior_digest
 from data.prior import AnatomyPrior
-from eval.baselines import PARAMETRIC_COMMIT, MeanHead, Parametric, parametric_digest
+from eval.baselines.classic import PARAMETRIC_COMMIT, Parametric, parametric_digest
+from eval.baselines.mean_head import MeanHead
 from eval.bench_align import FacePoints, is_gross
 from eval.face_errors import TrueFace, face_errors
 from eval.face_uncertainty import Calibration, calibrate

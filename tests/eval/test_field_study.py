@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from eval.baselines import MeanHead, Parametric
+from eval.baselines.classic import Parametric
+from eval.baselines.mean_head import MeanHead
 from eval.face_errors import FACE
 from eval.field_report import as_dict, markdown, tables
 from eval.field_scores import Prediction, kept_scores, score_cases, true_face

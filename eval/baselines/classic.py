@@ -1,4 +1,4 @@
-"""What the field is compared with, on the same aligned skulls: the mean head, and the classic parametric route."""
+"""The classic way: a head model fitted to landmarks and table depths, without a network."""
 
 from __future__ import annotations
 
@@ -13,27 +13,14 @@ from data.parametric import fit_head
 from data.prior import AnatomyPrior
 from eval.field_scores import Prediction
 from eval.held_out_case import Placed
-from fields.mesh import Mesh
 
 PARAMETRIC_COMMIT = "54ae39b1d8a77ffeef7de00b4339219745ebace2"
 """At which the parametric route is frozen."""
 
 
 @dataclasses.dataclass(frozen=True)
-class MeanHead:
-    """Always the same head, where the aligner puts the skull: what is gained by looking at the skull at all."""
-
-    mesh: Mesh
-    """Head frame, mm."""
-
-    def __call__(self, placed: Placed, fullness: float | None) -> Prediction:
-        """The mean head."""
-        return Prediction(self.mesh)
-
-
-@dataclasses.dataclass(frozen=True)
 class Parametric:
-    """`s2f reconstruct --representation parametric` without a network: a head model fitted to landmarks and depths."""
+    """`s2f reconstruct --classic`: a head model fitted to landmarks and depths."""
 
     prior: AnatomyPrior
     head: FittableHead
