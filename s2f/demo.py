@@ -15,8 +15,9 @@ from eval.metrics import per_vertex_error
 from eval.regions import face_mask
 from eval.skull_record import SkullRecord
 from fields.mesh import Mesh
-from s2f.provenance import sha256_of, versions
+from s2f.provenance import sha256_of
 from s2f.reconstruction import Face, Reconstructor, load
+from train.origin import versions
 
 SEED = 34
 """The first seed from 0 on whose head is at least 2 standard deviations from the mean in one of its three leading

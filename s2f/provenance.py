@@ -1,16 +1,13 @@
-"""What a result was made from and with, for the record beside it."""
+"""What a result was made from, for the record beside it."""
 
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
-import platform
 from pathlib import Path
 
 SEED = 0
 """Every random choice on the way from a skull to a face is drawn from it."""
 
-_DISTRIBUTIONS = ("s2f", "jax", "jaxlib", "numpy", "scipy", "open3d", "open3d-cpu", "trimesh", "SimpleITK")
 _BLOCK = 1 << 20
 
 
@@ -27,17 +24,6 @@ def sha256_of(path: Path) -> str:
     for file in sorted(entry for entry in path.iterdir() if entry.is_file()):
         digest.update(file.name.encode() + b"\0" + _content_digest(file))
     return digest.hexdigest()
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of what computes the result, as far as it is installed."""
-    found = {"python": platform.python_version()}
-    for name in _DISTRIBUTIONS:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _content_digest(file: Path) -> bytes:

@@ -1,4 +1,4 @@
-"""What code a run was made by: commit and versions."""
+"""What code a run or a result was made by: commit and versions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 
 UNKNOWN = "unknown"
 _CODE = Path(__file__).resolve().parents[1]
-_DISTRIBUTIONS = ("s2f", "flax", "jax", "jaxlib", "numpy", "optax", "orbax-checkpoint")
+_COMPUTING = ("jax", "jaxlib", "flax", "numpy", "scipy", "open3d", "open3d-cpu", "trimesh", "SimpleITK")
+_TRAINING = ("optax", "orbax-checkpoint")
 
 
 def commit(folder: Path = _CODE) -> tuple[str, bool | None]:
@@ -26,9 +27,9 @@ def commit(folder: Path = _CODE) -> tuple[str, bool | None]:
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python and of what trains, as far as it is installed."""
+    """Versions of Python and of what trains and computes results, as far as it is installed."""
     found = {"python": platform.python_version()}
-    for name in _DISTRIBUTIONS:
+    for name in ("s2f", *_COMPUTING, *_TRAINING):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -69,8 +69,9 @@ class FitFlame:
         from s2f.compilation_cache import use_compilation_cache
         from s2f.flame_fitting import fit_flame
         from s2f.point_files import read_points
-        from s2f.provenance import SEED, sha256_of, versions
+        from s2f.provenance import SEED, sha256_of
         from s2f.steps import Steps
+        from train.origin import versions
 
         landmarks = None if self.landmarks is None else read_points(self.landmarks)
         embeddings = None if self.landmark_embedding is None else read_landmark_embeddings(self.landmark_embedding)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import tyro
 
+from fields.field_config import Representation
 from flame_jax.errors import InputError
 from s2f.covariates import check_covariates
 
@@ -32,7 +33,7 @@ class Reconstruct:
     out: Annotated[Path, _File]
     """Where to write the face; the extension chooses the format: .obj, .ply, .stl or .glb."""
     representation: Annotated[
-        Literal["implicit", "parametric", "hybrid"] | None,
+        Representation | None,
         tyro.conf.arg(metavar="{implicit,parametric,hybrid}", help_behavior_hint="(default: hybrid)"),
     ] = None
     """implicit: the trained field's own surface, cut off at the neck. parametric: a head model's coefficients alone.
@@ -81,9 +82,10 @@ class Reconstruct:
 
         from data.shipped import PRIOR
         from s2f.landmark_files import read_landmarks
-        from s2f.provenance import SEED, sha256_of, versions
+        from s2f.provenance import SEED, sha256_of
         from s2f.steps import Steps
         from s2f.surface_input import read_surface
+        from train.origin import versions
 
         landmarks = None if self.landmarks is None else read_landmarks(self.landmarks)
         steps = Steps()

@@ -35,6 +35,10 @@ def test_no_repository_and_no_git(tmp_path, monkeypatch):
     assert commit() == (UNKNOWN, None)
 
 
-@pytest.mark.parametrize("name", ["python", "s2f", "jax", "flax", "optax", "orbax-checkpoint"])
+@pytest.mark.parametrize("name", ["python", "s2f", "jax", "flax", "numpy", "SimpleITK", "optax", "orbax-checkpoint"])
 def test_versions_name_what_is_installed(name):
     assert versions()[name]
+
+
+def test_open3d_goes_by_either_name():
+    assert {"open3d", "open3d-cpu"} & set(versions())
