@@ -23,11 +23,12 @@ from data.cohort.kinds import kinds_of
 from data.cohort.pair_files import PairMaker, case_name
 from data.cohort.pose_errors import no_pose_errors
 from data.cohort.severities import Severities
-from data.cohort.variants import TEST
+from data.cohort.variants import TEST, Variant
 from data.in_processes import in_processes
 from data.jaw_opening import read_jaw_opening
 from data.pairs.content import digest_of, file_digest
 from data.prior import AnatomyPrior, read_prior
+from eval.exact_harm import NO_HARM, ExactHarm
 from eval.held_out_case import HeldOutCase, Placed
 from eval.held_out_files import read_case, write_case
 from fields.mesh import Mesh
@@ -60,13 +61,19 @@ class HeldOutSet:
     severities: Severities
     people: int = PEOPLE
     seed: int = SEED
+    variant: Variant = TEST
+    """The generator's assumptions."""
+    exact: ExactHarm = NO_HARM
+    """What happens to every skull besides."""
 
     @functools.cached_property
     def digest(self) -> str:
         """SHA-256 of what a case follows from; not of how many there are. Raises `InputError` when a file cannot be
         read."""
-        generator = dataclasses.asdict(TEST) | {"loading": sorted(TEST.loading.items())}
+        generator = dataclasses.asdict(self.variant) | {"loading": sorted(self.variant.loading.items())}
         settings = [generator, dataclasses.asdict(self.severities), self.seed, _VERSION]
+        if self.exact != NO_HARM:
+            settings.append(dataclasses.asdict(self.exact))
         files = (file_digest(path) for path in (self.prior, self.test_prior, self.test_jaw))
         return digest_of(*files, json.dumps(settings, sort_keys=True))
 
@@ -113,16 +120,18 @@ def case_path(folder: Path, number: int) -> Path:
     return folder / f"{case_name(number)}.npz"
 
 
-def make_case(maker: PairMaker, prior: AnatomyPrior, number: int) -> HeldOutCase:
+def make_case(maker: PairMaker, prior: AnatomyPrior, number: int, exact: ExactHarm = NO_HARM) -> HeldOutCase:
     """Draw a case, clean its skull and align it.
 
     Args:
         maker: Of the cases, with the prior that people are drawn from.
         prior: That skulls are aligned with.
         number: Of the case.
+        exact: What happens to the skull besides what is drawn.
     """
     case = maker.case(number)
     body = case.body
+    case = dataclasses.replace(case, harm=exact.on(case.harm, maker.generator.skeleton, body.skeleton))
     T_scan_head = np.asarray(case.harm.T_scan_head, np.float64)
     own = len(maker.prior.skull.vertices)
     placed, refusal = _placed(maker.skull(case).transformed(T_scan_head), T_scan_head, prior, number)
@@ -156,10 +165,11 @@ def _placed(
 def _case_writer(held_out: HeldOutSet, folder: Path) -> Callable[[int], None]:
     prior, test_prior = read_prior(held_out.prior), read_prior(held_out.test_prior)
     # Our aligner's own errors take the place of drawn ones.
-    generator = make_generator(test_prior, TEST, read_jaw_opening(held_out.test_jaw, test_prior), no_pose_errors())
-    maker = PairMaker(test_prior, TEST, generator, Conditions.of(held_out.severities), held_out.seed)
+    variant, jaw = held_out.variant, read_jaw_opening(held_out.test_jaw, test_prior)
+    generator = make_generator(test_prior, variant, jaw, no_pose_errors())
+    maker = PairMaker(test_prior, variant, generator, Conditions.of(held_out.severities), held_out.seed)
 
     def write(number: int) -> None:
-        write_case(case_path(folder, number), make_case(maker, prior, number))
+        write_case(case_path(folder, number), make_case(maker, prior, number, held_out.exact))
 
     return write
