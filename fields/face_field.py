@@ -45,6 +45,8 @@ class FaceField(nnx.Module):
         code = coefficients + POSE
         self.encoder = config.encoder.make(config.anchors, code, rngs=rngs)
         self.posterior = FacePosterior(code, config.rank, config.encoder.global_width, rngs=rngs)
+        if config.warp and not config.template:
+            raise ValueError("a field without a head to begin with has none to warp")
         residual: ResidualField | None = None
         if config.residual or not config.warp:
             residual = ResidualField(config.field, config.encoder.width, config.encoder.global_width, rngs=rngs)
@@ -82,4 +84,15 @@ class FaceField(nnx.Module):
         if self.residual is None:
             return mean_distance(prior.grids, places)
         moved, more = self.residual(code, prior.anchors.points, places)
+        if not self.config.template:
+            return _sphere_distance(prior.mean, places) + more
         return mean_distance(prior.grids, places - moved) + more
+
+
+def _sphere_distance(mean: Float[Array, "vertices 3"], points: Float[Array, "points 3"]) -> Float[jax.Array, " points"]:
+    """Of a sphere as large as the mean head: where a decoder without a head model begins, as in Atzmon and Lipman,
+    "SAL: sign agnostic learning of shapes from raw data", CVPR 2020."""
+    vertices = jnp.asarray(mean)
+    centre = jnp.mean(vertices, axis=0)
+    radius = jnp.mean(jnp.linalg.norm(vertices - centre[None], axis=1))
+    return jnp.linalg.norm(points - centre[None], axis=1) - radius

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from typing import Any, Literal
+
+Representation = Literal["implicit", "parametric", "hybrid"]
+"""What a face is handed out as: the zero level of f, the head model's coefficients alone, or the head moved onto f."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,6 +43,8 @@ class ResidualConfig:
     layers: int = 3
     overall: int = 32
     """Numbers taken from the global code."""
+    scale_mm: float = 2.0
+    """Of the deformation and the correction when the network says 1."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,5 +62,8 @@ class FieldConfig:
     no head model but for its mean."""
     residual: bool = True
     """Whether there is a residual field."""
+    template: bool = True
+    """Whether distances begin with the mean head's. Without, and without the warp, they begin with a sphere's, and the
+    residual field's correction is a DeepSDF decoder (Park et al., CVPR 2019): no head model at all."""
     encoder: EncoderConfig = dataclasses.field(default_factory=EncoderConfig)
     field: ResidualConfig = dataclasses.field(default_factory=ResidualConfig)

@@ -18,8 +18,6 @@ _REACH_MM = 14.0
 _LONGEST_MM = 256.0
 _OCTAVES = 6
 """Of the place's sines, from `_LONGEST_MM` down to 8 mm: finer detail no skull tells anything about."""
-_SCALE_MM = 2.0
-"""Δ and δ when the network says 1."""
 
 
 class ResidualField(nnx.Module):
@@ -31,6 +29,7 @@ class ResidualField(nnx.Module):
         sizes = [3 + 6 * _OCTAVES + token_width + config.overall + 1] + [config.width] * config.layers
         self.layers = nnx.List([nnx.Linear(a, b, rngs=rngs) for a, b in itertools.pairwise(sizes)])
         self.out = nnx.Linear(config.width, 4, kernel_init=zeros, rngs=rngs)
+        self.scale_mm = config.scale_mm
 
     def __call__(
         self, code: SkullCode, anchors: Float[Array, "anchors 3"], places: Float[Array, "places 3"]
@@ -43,7 +42,7 @@ class ResidualField(nnx.Module):
         hidden = jnp.concatenate([places / 100.0, jnp.sin(phases), jnp.cos(phases), local, near, overall], axis=1)
         for layer in self.layers:
             hidden = jax.nn.silu(layer(hidden))
-        out = _SCALE_MM * self.out(hidden)
+        out = self.scale_mm * self.out(hidden)
         return out[:, :3], out[:, 3]
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
-from typing import Literal
 
 import jax
 import numpy as np
@@ -20,6 +19,7 @@ from fields.coarse_to_fine import mesh_field
 from fields.distance import DistanceScene
 from fields.face_model import FaceModel, Reading
 from fields.face_surface import face_surface, largest_component
+from fields.field_config import Representation
 from fields.head_to_field import FittedHead
 from fields.latent import POSE
 from fields.mesh import Mesh
@@ -31,7 +31,6 @@ from s2f.given_head import GivenHead
 from s2f.neck import neck_cap, neck_cut
 from s2f.skull_reading import read_skull
 
-Representation = Literal["implicit", "parametric", "hybrid"]
 RESOLUTION = 256
 """Cells along the longest side of the box: 1.1 mm each."""
 _BOX_MM = 6.0

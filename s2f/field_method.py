@@ -6,7 +6,8 @@ import dataclasses
 
 from eval.field_scores import Prediction
 from eval.held_out_case import Placed
-from s2f.field_face import FieldFaces, Representation
+from fields.field_config import Representation
+from s2f.field_face import FieldFaces
 from s2f.field_file import TrainedField
 
 

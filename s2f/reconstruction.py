@@ -19,12 +19,13 @@ from data.parametric import fit_head
 from data.prior import AnatomyPrior, read_prior
 from data.shipped import FIELD, PRIOR
 from data.units import Unit, guess_unit
+from fields.field_config import Representation
 from fields.mesh import Mesh, transform_points
 from flame_jax import HeadModel, read_head_model
 from flame_jax.errors import InputError
 from s2f.classic_face import classic_record
 from s2f.face import NOT_MODELLED, Face
-from s2f.field_face import FieldFaces, Representation
+from s2f.field_face import FieldFaces
 from s2f.field_file import TrainedField, read_field
 from s2f.field_record import field_record, field_warnings
 from s2f.given_head import GivenHead

@@ -137,6 +137,19 @@ def test_without_the_warp_there_is_the_mean_head_and_a_residual() -> None:
         )
 
 
+def test_without_a_head_model_there_is_a_sphere() -> None:
+    bare = untrained(dataclasses.replace(TINY, warp=False, template=False))
+    prior, points = tiny_prior(), about_the_head(200)
+    head = bare.placed(prior, jnp.ones(prior.modes.shape[2] + POSE))
+    found = np.asarray(bare.distance(prior, read(*skull()), head, points))
+    centre = np.asarray(prior.mean).mean(axis=0)
+    radii = np.linalg.norm(points - centre, axis=1) - found
+    np.testing.assert_allclose(radii, radii[0], atol=1e-3)
+    assert 60.0 < radii[0] < 140.0
+    with pytest.raises(ValueError, match="none to warp"):
+        untrained(dataclasses.replace(TINY, template=False))
+
+
 def test_without_the_residual_there_is_the_head() -> None:
     alone = untrained(dataclasses.replace(TINY, residual=False))
     assert alone.residual is None
