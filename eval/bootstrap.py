@@ -18,14 +18,16 @@ _LEVEL = 0.95
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """A number and its 95 % interval over subjects. All NaN where there is no subject."""
+    """A number and its 95 % interval over subjects. All NaN where there is no subject, and the interval where there is
+    one, which tells nothing of others."""
 
     value: float
     low: float
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.2f} ({self.low:.2f} to {self.high:.2f})"
+        interval = f" ({self.low:.2f} to {self.high:.2f})" if np.isfinite([self.low, self.high]).all() else ""
+        return f"{self.value:.2f}{interval}"
 
 
 def mean_over_subjects(values: Float[np.ndarray, " subjects"]) -> Estimate:
@@ -33,7 +35,7 @@ def mean_over_subjects(values: Float[np.ndarray, " subjects"]) -> Estimate:
     values = values[np.isfinite(values)]
     if not len(values):
         return _NOTHING
-    return _estimate(float(values.mean()), values[draws(len(values))].mean(axis=1))
+    return estimate(float(values.mean()), values[draws(len(values))].mean(axis=1), len(values))
 
 
 def ratio_of_means(above: Float[np.ndarray, " subjects"], below: Float[np.ndarray, " subjects"]) -> Estimate:
@@ -46,7 +48,8 @@ def ratio_of_means(above: Float[np.ndarray, " subjects"], below: Float[np.ndarra
     if not len(above):
         return _NOTHING
     chosen = draws(len(above))
-    return _estimate(float(above.mean() / below.mean()), above[chosen].mean(axis=1) / below[chosen].mean(axis=1))
+    drawn = above[chosen].mean(axis=1) / below[chosen].mean(axis=1)
+    return estimate(float(above.mean() / below.mean()), drawn, len(above))
 
 
 def draws(subjects: int, count: int = _DRAWS) -> Int[np.ndarray, "draws subjects"]:
@@ -54,14 +57,12 @@ def draws(subjects: int, count: int = _DRAWS) -> Int[np.ndarray, "draws subjects
     return np.random.default_rng(0).integers(subjects, size=(count, subjects))
 
 
-def interval(values: Float[np.ndarray, " draws"]) -> tuple[float, float]:
-    """The middle 95 % of what the draws gave."""
-    low, high = np.quantile(values, [0.5 * (1.0 - _LEVEL), 0.5 * (1.0 + _LEVEL)])
-    return float(low), float(high)
-
-
-def _estimate(value: float, drawn: np.ndarray) -> Estimate:
-    return Estimate(value, *interval(drawn))
+def estimate(value: float, drawn: Float[np.ndarray, " draws"], subjects: int) -> Estimate:
+    """A number, with the middle 95 % of what the draws of so many subjects gave for it."""
+    if subjects < 2:
+        return Estimate(value, float("nan"), float("nan"))
+    low, high = np.quantile(drawn, [0.5 * (1.0 - _LEVEL), 0.5 * (1.0 + _LEVEL)])
+    return Estimate(value, float(low), float(high))
 
 
 _NOTHING = Estimate(float("nan"), float("nan"), float("nan"))

@@ -16,7 +16,7 @@ import scipy.optimize
 import scipy.stats
 from jaxtyping import Bool, Float
 
-from eval.bootstrap import Estimate, draws, interval, mean_over_subjects
+from eval.bootstrap import Estimate, draws, estimate, mean_over_subjects
 from eval.face_errors import FACE, TrueFace
 from eval.metrics import per_vertex_error
 from fields.distance import DistanceScene
@@ -179,4 +179,4 @@ def _pooled_spearman(errors: Sequence[np.ndarray], sds: Sequence[np.ndarray], dr
     drawn = []
     for rows in draws(len(errors), draws_count):
         drawn.append(_spearman(*(np.concatenate([few[row][which] for row in rows]) for which in (0, 1))))
-    return Estimate(value, *interval(np.array(drawn)))
+    return estimate(value, np.array(drawn), len(errors))

@@ -46,5 +46,12 @@ def test_without_subjects_there_is_no_number() -> None:
     assert np.isnan([mean_over_subjects(nothing).value, ratio_of_means(nothing, nothing).low]).all()
 
 
+def test_one_subject_tells_nothing_of_others() -> None:
+    one = np.array([2.5])
+    for made in (mean_over_subjects(one), ratio_of_means(one, np.array([1.0]))):
+        assert (made.value, str(made)) == (2.5, "2.50")
+        assert np.isnan([made.low, made.high]).all()
+
+
 def test_an_estimate_reads_as_value_and_interval() -> None:
     assert str(mean_over_subjects(np.array([1.5, 1.5]))) == "1.50 (1.50 to 1.50)"
