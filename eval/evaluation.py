@@ -22,6 +22,10 @@ from flame_jax.errors import InputError
 KEPT = 200
 """Subjects whose surfaces are kept for figures: the first ones, whatever came of them."""
 
+FAR_MM = 30.0
+"""A mean distance that no reconstruction has."""
+_FAR = f"more than {FAR_MM:g} mm off: probably not in the skull's frame and unit"
+
 
 @dataclasses.dataclass(frozen=True)
 class TimedPrediction:
@@ -31,6 +35,8 @@ class TimedPrediction:
     """In the subject's head frame, mm."""
     seconds: float
     """That the method took; NaN where it does not tell."""
+    notes: tuple[str, ...] = ()
+    """What a reader of the score should know."""
 
 
 class Method(Protocol):
@@ -78,6 +84,10 @@ class Evaluation:
     """Why the others could not, by name: the aligner refused the skull, or the method has no face."""
     calibration: Calibration | None
     """Of what the method tells of its uncertainty; None where it tells nothing."""
+    told: bool
+    """Whether the method was told the fullness, where it is known."""
+    warnings: tuple[str, ...] = ()
+    """To stand on top of every table and figure."""
 
     @property
     def subjects(self) -> int:
@@ -90,6 +100,8 @@ def evaluate(
     method: Method,
     subjects: Iterable[tuple[str, Callable[[], Subject]]],
     *,
+    told: bool = False,
+    warnings: tuple[str, ...] = (),
     count: int = SAMPLES,
     say: Callable[[str], None] = lambda text: None,
 ) -> Evaluation:
@@ -99,6 +111,8 @@ def evaluate(
         name: Of the method.
         method: To be scored.
         subjects: Names, and what reads each when its turn comes.
+        told: Whether the method is told the fullness, to be said.
+        warnings: To stand on top of every table and figure.
         count: Points of each surface.
         say: Shows what is being done.
 
@@ -120,20 +134,22 @@ def evaluate(
         reason = next(iter(unscored.values()), "there are no subjects")
         raise InputError(f"{name}: none of {len(unscored)} subjects could be scored; the first: {reason}")
     heads = [result.score.normal for result in results if result.score.normal is not None]
-    return Evaluation(name, results, unscored, calibrate(heads) if heads else None)
+    return Evaluation(name, results, unscored, calibrate(heads) if heads else None, told, warnings)
 
 
 def _result(subject: Subject, answer: TimedPrediction, count: int, *, keep: bool) -> SubjectResult:
     predicted, truth, rays = answer.prediction, subject.truth, subject.rays
     sd = predicted.spread()
     normal = None if sd is None else normal_errors(predicted.mesh, sd, truth)
+    errors = face_errors(predicted.mesh, truth, count)
+    far = (_FAR,) if errors.mean_mm() > FAR_MM else ()
     return SubjectResult(
         name=subject.name,
-        score=Score(face_errors(predicted.mesh, truth, count), normal, answer.seconds),
+        score=Score(errors, normal, answer.seconds),
         depth_mm=dict(zip(rays.names, rays.depth_mm.tolist(), strict=True)),
         depth_error_mm=dict(zip(rays.names, depth_errors(rays, predicted.mesh).tolist(), strict=True)),
         energy_mm=depth_energy(rays, predicted.samples) if len(predicted.samples) > 1 else None,
         masked_area_mm2=subject.masked_area_mm2,
-        notes=subject.notes,
+        notes=(*subject.notes, *answer.notes, *far),
         surfaces=SubjectSurfaces(truth, predicted.mesh, subject.skull) if keep else None,
     )

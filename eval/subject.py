@@ -30,6 +30,8 @@ from flame_jax.errors import InputError
 MASK = "mask.json"
 """In a pair's folder: what of its true face is not scored, as `eval.exclusion` reads it."""
 
+_OF_TRAINING = "made by the generator that makes training pairs: easier than anybody else's head"
+
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
@@ -44,6 +46,8 @@ class Subject:
     """Over the skull's landmarks, where the true skin is scored."""
     T_head_input: Float[np.ndarray, "4 4"]
     """From the skull's own frame and unit: turns, moves and changes the unit, nothing else."""
+    mm_per_unit: float
+    """Length of the skull's own unit."""
     fullness: float | None
     """Of the face, in standard deviations; None where it is not known."""
     alignment: Alignment | None
@@ -52,6 +56,11 @@ class Subject:
     """Of the face region, that is excluded."""
     notes: tuple[str, ...]
     """What a reader of the scores should know."""
+
+    @property
+    def T_input_mm_head(self) -> Float[np.ndarray, "4 4"]:
+        """Rigid: from the head frame to the skull's own, in mm."""
+        return _in_mm(self.mm_per_unit) @ np.linalg.inv(self.T_head_input)
 
 
 def read_pair(pair: Pair, prior: AnatomyPrior) -> Subject:
@@ -75,6 +84,7 @@ def read_pair(pair: Pair, prior: AnatomyPrior) -> Subject:
         known=_known(pair, record),
         fullness=record.fullness,
         exclusion=read_exclusion(mask) if mask.exists() else None,
+        notes=(_OF_TRAINING,) if record.generator == "train" else (),
     )
 
 
@@ -89,6 +99,7 @@ def make_subject(
     unit: str | None = None,
     fullness: float | None = None,
     exclusion: Exclusion | None = None,
+    notes: tuple[str, ...] = (),
 ) -> Subject:
     """A subject of two surfaces in one frame and unit.
 
@@ -102,21 +113,21 @@ def make_subject(
         unit: `mm`, `cm` or `m`, for our aligner; guessed from the skull's size if None.
         fullness: Of the face, in standard deviations; None where it is not known.
         exclusion: What is not scored; in the surfaces' frame, mm.
+        notes: What a reader of the scores should know.
 
     Raises:
         InputError: The aligner refuses the skull, or nothing of the face is there.
     """
     alignment = None
     on_bone = None if known is None else known.landmarks
-    notes: tuple[str, ...] = ()
     if known is None:
         mm_per_unit = guess_unit(skull, source=source, override=unit).mm_per_unit
-        to_mm = np.diag([mm_per_unit] * 3 + [1.0])
+        to_mm = _in_mm(mm_per_unit)
         alignment = align_skull(skull.transformed(to_mm), prior, source=source)
         on_bone = alignment.landmarks
         guessed = sorted(set(alignment.bent_landmarks) - set(on_bone))
         if guessed:
-            notes = (f"no bone at {', '.join(guessed)}: regions take them from the template bent onto the skull",)
+            notes = (*notes, f"without bone at {', '.join(guessed)}: regions take them from the bent template")
         everywhere = {**alignment.bent_landmarks, **on_bone}
         known = SkullRecord(source, alignment.T_head_skull @ to_mm, mm_per_unit, everywhere)
     assert on_bone is not None
@@ -133,6 +144,7 @@ def make_subject(
         truth=truth,
         rays=depth_rays(on_bone, Mesh(truth.head.vertices, truth.head.faces[~excluded]), prior),
         T_head_input=known.T_head_input,
+        mm_per_unit=known.mm_per_unit,
         fullness=fullness,
         alignment=alignment,
         masked_area_mm2=masked,
@@ -152,5 +164,9 @@ def _excluded(head: Mesh, known: SkullRecord, exclusion: Exclusion | None) -> np
     """Triangles of a head (head frame, mm) that a mask in the input's frame (mm) takes out."""
     if exclusion is None:
         return np.zeros(len(head.faces), dtype=bool)
-    to_input_mm = np.diag([known.mm_per_unit] * 3 + [1.0]) @ np.linalg.inv(known.T_head_input)
+    to_input_mm = _in_mm(known.mm_per_unit) @ np.linalg.inv(known.T_head_input)
     return exclusion.holds(transform_points(to_input_mm, head.vertices[head.faces].mean(axis=1)))
+
+
+def _in_mm(mm_per_unit: float) -> np.ndarray:
+    return np.diag([mm_per_unit] * 3 + [1.0])
