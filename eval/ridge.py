@@ -10,7 +10,7 @@ import scipy.linalg
 from jaxtyping import Float
 
 _HELD_BACK = 0.1
-"""Share of the training people that the penalty is chosen with."""
+"""Share of the training people."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,13 +52,18 @@ class Ridge:
         )
 
 
+def held_back(people: int) -> int:
+    """How many of some people, the last, are held back from training, to choose what a regression leaves open."""
+    return max(1, round(_HELD_BACK * people))
+
+
 def best_penalty(
     seen: Float[np.ndarray, "people numbers"],
     results: Float[np.ndarray, "people results"],
     penalties: tuple[float, ...],
 ) -> float:
     """The penalty with the least squared error on the last tenth of the people, when trained on the others."""
-    kept = len(seen) - max(1, round(_HELD_BACK * len(seen)))
+    kept = len(seen) - held_back(len(seen))
     errors = []
     for penalty in penalties:
         missed = Ridge.fit(seen[:kept], results[:kept], penalty).predict(seen[kept:]) - results[kept:]
