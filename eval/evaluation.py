@@ -7,7 +7,7 @@ Its face lies in the subject's head frame (mm) and is scored as it lies, over th
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from eval.face_errors import TrueFace, face_errors
@@ -98,7 +98,7 @@ class Evaluation:
 def evaluate(
     name: str,
     method: Method,
-    subjects: Iterable[tuple[str, Callable[[], Subject]]],
+    subjects: Sequence[tuple[str, Callable[[], Subject]]],
     *,
     told: bool = False,
     warnings: tuple[str, ...] = (),
@@ -121,15 +121,13 @@ def evaluate(
     """
     results: list[SubjectResult] = []
     unscored: dict[str, str] = {}
-    for subject_name, read in subjects:
-        say(subject_name)
+    for number, (subject_name, read) in enumerate(subjects, start=1):
+        say(f"{subject_name} ({number} of {len(subjects)})")
         try:
             subject = read()
-            answer = method(subject)
+            results.append(_result(subject, method(subject), count, keep=len(results) < KEPT))
         except InputError as error:
             unscored[subject_name] = str(error)
-            continue
-        results.append(_result(subject, answer, count, keep=len(results) < KEPT))
     if not results:
         reason = next(iter(unscored.values()), "there are no subjects")
         raise InputError(f"{name}: none of {len(unscored)} subjects could be scored; the first: {reason}")

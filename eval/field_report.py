@@ -67,7 +67,7 @@ def tables(study: FieldStudy) -> list[Table]:
         _parts(study, "Parts of the face, damaged skulls: mean error, mm", study.damaged, {}),
         _gains(study),
         *(
-            _calibration(f"Uncertainty of {name}, {which} skulls", calibration)
+            calibration_table(f"Uncertainty of {name}, {which} skulls", calibration)
             for which, chosen in (("undamaged", study.undamaged), ("damaged", study.damaged))
             for name, calibration in chosen.calibration.items()
         ),
@@ -214,7 +214,8 @@ def _gains(study: FieldStudy) -> Table:
     return Table(title, ("method", "gain", "the linear reference's", "ratio"), tuple(rows))
 
 
-def _calibration(title: str, calibration: Calibration) -> Table:
+def calibration_table(title: str, calibration: Calibration) -> Table:
+    """What an uncertainty is worth, by part of the face; the title tells the rest."""
     rows: list[tuple[Cell, ...]] = [
         (name, *(region.coverage[level] for level in LEVELS), region.sd_mm, region.rms_mm)
         for name, region in calibration.regions.items()
