@@ -12,6 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 
+from data.pairs.content import digest_of
 from eval.face_errors import FaceErrors, TrueFace, face_errors
 from eval.face_uncertainty import NormalErrors, normal_errors, sd_of_samples
 from eval.held_out_case import HeldOutCase, Placed
@@ -102,6 +103,13 @@ def true_face(case: HeldOutCase) -> TrueFace:
     """The truth of a case that was placed, where our aligner put it."""
     assert case.placed is not None
     return TrueFace.of(case.head, case.landmarks, case.placed.T_aligned_head)
+
+
+def cases_digest(cases: Sequence[HeldOutCase]) -> str:
+    """SHA-256 of which cases these are, and of the skulls that methods are given."""
+    numbers = np.array([case.number for case in cases])
+    skulls = [case.placed.skull.vertices for case in cases if case.placed is not None]
+    return digest_of(numbers, *(np.ascontiguousarray(skull) for skull in skulls))
 
 
 def kept_scores(path: Path, make: Callable[[], Mapping[int, Score]]) -> dict[int, Score]:

@@ -15,6 +15,7 @@ import tyro
 
 from configs import EXPERIMENTS, SUMMARIES
 from flame_jax.errors import InputError
+from s2f.commands.ablate import Ablate
 from s2f.commands.bench import Bench
 from s2f.commands.build_jaw import BuildJaw
 from s2f.commands.build_prior import BuildPrior
@@ -42,6 +43,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "build-jaw": BuildJaw,
     "synthesize": Synthesize,
     "train": train_command(EXPERIMENTS, SUMMARIES),
+    "ablate": Ablate,
     "bench": Bench,
     "doctor": Doctor,
 }
