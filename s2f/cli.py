@@ -22,6 +22,7 @@ from s2f.commands.build_prior import BuildPrior
 from s2f.commands.compare import Compare
 from s2f.commands.demo import Demo
 from s2f.commands.doctor import Doctor
+from s2f.commands.evaluate import Evaluate
 from s2f.commands.fit_flame import FitFlame
 from s2f.commands.preprocess import Preprocess
 from s2f.commands.reconstruct import Reconstruct
@@ -43,6 +44,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "build-jaw": BuildJaw,
     "synthesize": Synthesize,
     "train": train_command(EXPERIMENTS, SUMMARIES),
+    "evaluate": Evaluate,
     "ablate": Ablate,
     "bench": Bench,
     "doctor": Doctor,
