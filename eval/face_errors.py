@@ -19,6 +19,7 @@ from eval.metrics import (
     SurfaceErrors,
     errors_of_predicted,
     errors_of_true,
+    per_vertex_error,
     summarise,
 )
 from eval.regions import region_faces, sub_region_masks
@@ -89,6 +90,15 @@ def face_errors(predicted: Mesh, truth: TrueFace, count: int = SAMPLES, seed: in
     onto_predicted = errors_of_true(predicted, truth.head, truth.triangles, count, seed)
     back = errors_of_predicted(predicted, truth.head, truth.triangles, count, seed)
     return FaceErrors(SurfaceErrors(summarise(onto_predicted), summarise(back)), _by_part(onto_predicted, truth))
+
+
+def vertex_errors(predicted: Mesh, truth: TrueFace) -> Float[np.ndarray, " vertices"]:
+    """Signed distance from each vertex of the true face to a prediction in its frame (mm), for maps: positive where the
+    prediction lies outside, not a number at vertices of the head where nothing is scored."""
+    scored = np.unique(truth.head.faces[truth.triangles])
+    errors = np.full(len(truth.head.vertices), np.nan)
+    errors[scored] = per_vertex_error(truth.head, predicted)[scored]
+    return errors
 
 
 def _by_part(errors: PointErrors, truth: TrueFace) -> dict[str, DistanceStatistics]:

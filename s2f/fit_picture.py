@@ -65,5 +65,5 @@ def fit_picture(
     frames = view_frames([part, head], float(min(part.vertices[:, 1].min(initial=np.inf), head.vertices[:, 1].min())))
     strips = [view_strip([over(render_frame([layer], frame), WHITE) for frame in frames]) for _, layer in rows]
     text = f"{caption}. {credit}"
-    page = figure_page([name for name, _ in rows], strips, frames, scale, text, disclaimer=False, views=VIEWS)
+    page = figure_page([name for name, _ in rows], strips, frames, [scale], text, disclaimer=False, views=VIEWS)
     save_figure(page, path, caption, credit, disclaimer=False)

@@ -73,14 +73,15 @@ class ErrorScale:
         return np.where(np.isfinite(error_mm)[:, None], colours, np.array(UNSCORED))
 
 
-def error_scale(error_mm: Float[np.ndarray, " points"]) -> ErrorScale:
-    """A scale from 0, or about 0 if some distances are negative, to a round number near the 98th percentile."""
+def error_scale(error_mm: Float[np.ndarray, " points"], *, signed: bool = False) -> ErrorScale:
+    """A scale from 0, or about 0 if distances are `signed` or some are negative, to a round number near the 98th
+    percentile."""
     finite = error_mm[np.isfinite(error_mm)]
     size = np.abs(finite)
     reach = float(np.percentile(size, 98)) if len(size) else 1.0
     high = float(next((step for step in ROUND_MM if step >= reach), ROUND_MM[-1]))
     clipped = bool(np.any(size > high))
-    if np.any(finite < 0.0):
+    if signed or np.any(finite < 0.0):
         # Made for shaded surfaces: Moreland, Diverging Color Maps for Scientific Visualization (2009).
         return ErrorScale(-high, high, "coolwarm", 1.0, clipped)
     return ErrorScale(0.0, high, "magma_r", 0.82, clipped)
@@ -123,7 +124,7 @@ def face_picture(
     strips = [
         view_strip([_fade_neck(render_frame(layers, frame), frame, floor) for frame in frames]) for _, layers in rows
     ]
-    page = figure_page([name for name, _ in rows], strips, frames, scale, caption)
+    page = figure_page([name for name, _ in rows], strips, frames, [] if scale is None else [scale], caption)
     save_figure(page, path, caption, credit)
 
 
@@ -146,7 +147,7 @@ def landmark_picture(
         draw_labels(over(render_frame([layer, markers.layer], frame), WHITE), frame, [layer], markers, size_px=LABEL)
         for frame in frames
     ]
-    page = figure_page(["Landmarks"], [view_strip(panels)], frames, None, caption, disclaimer=False, views=views)
+    page = figure_page(["Landmarks"], [view_strip(panels)], frames, [], caption, disclaimer=False, views=views)
     save_figure(page, path, caption, credit)
 
 
@@ -196,16 +197,16 @@ def figure_page(
     names: Sequence[str],
     strips: Sequence[Image.Image],
     frames: Sequence[Frame],
-    scale: ErrorScale | None,
+    scales: Sequence[ErrorScale],
     caption: str,
     *,
     disclaimer: bool = True,
     views: Sequence[tuple[str, View]] = VIEWS,
 ) -> Image.Image:
-    """Headings, rows, colour bar, scale bar and caption, from top to bottom."""
+    """Headings, rows, colour bars side by side, scale bar and caption, from top to bottom."""
     caption_lines = _wrapped(caption, PAGE_WIDTH - 2 * MARGIN)
     head = round(2.2 * HEADING) if len(names) > 1 else 0
-    foot = (150 if scale else 0) + 110 + len(caption_lines) * LINE + MARGIN
+    foot = (150 if scales else 0) + 110 + len(caption_lines) * LINE + MARGIN
     height = MARGIN + HEADER + sum(head + strip.height + ROW_GAP for strip in strips) + foot
     page = Image.new("RGB", (PAGE_WIDTH, height), "white")
     pen = ImageDraw.Draw(page)
@@ -220,8 +221,9 @@ def figure_page(
             pen.text((MARGIN + 1.3 * HEADING, base), name, font=font(HEADING), fill=INK, anchor="ls")
         page.paste(strip, (0, top + head))
         top += head + strip.height + ROW_GAP
-    if scale:
-        _colour_bar(page, pen, scale, top)
+    if scales:
+        for place, scale in enumerate(scales):
+            _colour_bar(page, pen, scale, top, (place + 0.5) / len(scales), min(900, 1500 // len(scales)))
         top += 150
     _scale_bar(pen, frames[0].mm_per_px, top + 34)
     if disclaimer:
@@ -250,9 +252,11 @@ def _scale_bar(pen: ImageDraw.ImageDraw, mm_per_px: float, top: int) -> None:
     pen.text((MARGIN + length + 18, top + 4), f"{SCALE_BAR_MM:.0f} mm", font=font(TEXT), fill=INK, anchor="lm")
 
 
-def _colour_bar(page: Image.Image, pen: ImageDraw.ImageDraw, scale: ErrorScale, top: int) -> None:
-    width, height = 900, 30
-    left = (PAGE_WIDTH - width) // 2
+def _colour_bar(
+    page: Image.Image, pen: ImageDraw.ImageDraw, scale: ErrorScale, top: int, across: float, width: int
+) -> None:
+    """`across` says where its middle is, as a share of the page's width."""
+    height, left = 30, round(across * PAGE_WIDTH - 0.5 * width)
     ramp = scale.colours(np.linspace(scale.low_mm, scale.high_mm, width))
     page.paste(Image.fromarray(np.rint(255.0 * np.tile(ramp, (height, 1, 1))).astype(np.uint8)), (left, top))
     pen.rectangle([left, top, left + width - 1, top + height - 1], outline=GREY)

@@ -12,12 +12,12 @@ ROUNDNESS = 0.75
 
 
 def rounded(
-    mesh: Mesh, values: Float[np.ndarray, " vertices"] | None = None
-) -> tuple[Mesh, Float[np.ndarray, " finer"] | None]:
+    mesh: Mesh, values: Float[np.ndarray, "vertices ..."] | None = None
+) -> tuple[Mesh, Float[np.ndarray, "finer ..."] | None]:
     """Each triangle cut into four, the new vertices bulged as the vertex normals say; the old ones stay.
 
-    Phong tessellation (Boubekeur and Alexa, 2008) at edge midpoints. `values`, one per vertex, are averaged over the
-    edge's two ends. For pictures only: measurements belong on the mesh itself.
+    Phong tessellation (Boubekeur and Alexa, 2008) at edge midpoints. `values`, one or a row per vertex, are averaged
+    over the edge's two ends. For pictures only: measurements belong on the mesh itself.
     """
     edges = np.sort(mesh.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2), axis=1)
     edges, inverse = np.unique(edges, axis=0, return_inverse=True)

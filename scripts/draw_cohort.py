@@ -70,7 +70,7 @@ def draw_depths(maker: PairMaker) -> None:
         frames = view_frames([mean], floor)
         strip = view_strip([over(render_frame([layer], frame), WHITE) for frame in frames])
         caption = f"{name} of the distance from skin to bone over {PEOPLE} people of the training generator."
-        pages.append(figure_page([name], [strip], frames, scale, caption, disclaimer=False, views=VIEWS))
+        pages.append(figure_page([name], [strip], frames, [scale], caption, disclaimer=False, views=VIEWS))
     page = Image.new("RGB", (PAGE_WIDTH, sum(each.height for each in pages)), "white")
     page.paste(pages[0], (0, 0))
     page.paste(pages[1], (0, pages[0].height))
