@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 import jax
 import jax.numpy as jnp
@@ -46,7 +47,16 @@ class People:
         return self.prior.landmark_points(self.skull(person))
 
 
-def draw_people(prior: AnatomyPrior, anatomy: Anatomy, count: int, *, seed: int, opening: float = 0.0) -> People:
+def draw_people(
+    prior: AnatomyPrior,
+    anatomy: Anatomy,
+    count: int,
+    *,
+    seed: int,
+    first: int = 0,
+    opening: float = 0.0,
+    covered: bool = True,
+) -> People:
     """Draw people; each is given by the seed and the number alone.
 
     Args:
@@ -54,22 +64,24 @@ def draw_people(prior: AnatomyPrior, anatomy: Anatomy, count: int, *, seed: int,
         anatomy: Of a generator.
         count: How many people.
         seed: Of the keys.
+        first: Number of the first.
         opening: Of all jaws, 0 (shut) to 1; skulls are shown with the jaw shut all the same.
+        covered: Whether bone that looks out of the skin is pushed in, see `data.cohort.anatomy.body_of`.
     """
-    numbers = range(-(-count // _BATCH) * _BATCH)
+    numbers = range(first, first + -(-count // _BATCH) * _BATCH)
     parts = []
-    for start in numbers[::_BATCH]:
+    for start in range(0, len(numbers), _BATCH):
         keys = jnp.stack([case_key(seed, number) for number in numbers[start : start + _BATCH]])
-        body, fullness = _people(anatomy, keys, jnp.asarray(opening, jnp.float32))
+        body, fullness = _people(anatomy, keys, jnp.asarray(opening, jnp.float32), covered=covered)
         skulls = body.skeleton[:, : len(prior.skull.vertices)]
         parts.append([np.asarray(array) for array in (body.head, skulls, body.deviations, fullness)])
     return People(prior, *(np.concatenate(arrays)[:count] for arrays in zip(*parts, strict=True)))
 
 
-@jax.jit
-def _people(anatomy: Anatomy, keys: jax.Array, opening: jax.Array) -> tuple[Body, jax.Array]:
+@functools.partial(jax.jit, static_argnames="covered")
+def _people(anatomy: Anatomy, keys: jax.Array, opening: jax.Array, *, covered: bool) -> tuple[Body, jax.Array]:
     def one(key: jax.Array) -> tuple[Body, jax.Array]:
         person = draw_person(key, anatomy, fullness_mean=jnp.zeros(()), fullness_sd=jnp.ones(()), opening=opening)
-        return body_of(anatomy, person), jnp.asarray(person.fullness)
+        return body_of(anatomy, person, covered=covered), jnp.asarray(person.fullness)
 
     return jax.lax.map(one, keys)
