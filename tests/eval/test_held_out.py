@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import eval.held_out
 from data.cohort.severities import Severities
+from data.cohort.variants import TRAIN
 from data.shipped import JAW_OPEN, JAW_OPEN_ICT, PRIOR, PRIOR_ICT
+from eval.exact_harm import ExactHarm
 from eval.held_out import DAMAGED, UNDAMAGED, HeldOutSet, case_path, make_case, make_held_out
 from eval.held_out_case import of_kind
 from eval.held_out_files import read_case, write_case
@@ -81,9 +84,11 @@ def test_cases_are_made_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_set_is_kept_by_what_it_is_made_of(tmp_path: Path) -> None:
     held_out = HeldOutSet(PRIOR, PRIOR_ICT, JAW_OPEN_ICT, UNDAMAGED)
     digests = {held_out.digest}
-    for other in ({"seed": 1}, {"severities": DAMAGED}, {"prior": PRIOR_ICT}, {"test_jaw": JAW_OPEN}):
+    others: list[dict[str, Any]] = [{"seed": 1}, {"severities": DAMAGED}, {"prior": PRIOR_ICT}, {"test_jaw": JAW_OPEN}]
+    others += [{"variant": TRAIN}, {"exact": ExactHarm(half=True)}]
+    for other in others:
         digests.add(dataclasses.replace(held_out, **other).digest)
-    assert len(digests) == 5
+    assert len(digests) == 1 + len(others)
     assert dataclasses.replace(held_out, people=3).digest == held_out.digest
     with pytest.raises(InputError, match=r"none\.npz"):
         dataclasses.replace(held_out, prior=tmp_path / "none.npz").digest  # noqa: B018
