@@ -17,6 +17,9 @@ from eval.plots.reliability import reliability
 from s2f.case_sheet import case_sheet
 from s2f.mean_error_map import mean_error_map
 
+CUMULATIVE, ERROR_MAP, CASES, RELIABILITY = "cumulative.png", "error_map.png", "cases.png", "reliability.png"
+FIGURES = (CUMULATIVE, ERROR_MAP, CASES, RELIABILITY)
+"""Names of the files; the last only of a method that tells its uncertainty."""
 BEST, MEDIAN, WORST = 2, 2, 4
 """Cases that are shown, by mean error."""
 
@@ -24,8 +27,7 @@ BEST, MEDIAN, WORST = 2, 2, 4
 def write_figures(
     evaluation: Evaluation, prior: AnatomyPrior, out: Path, say: Callable[[str], None] = lambda text: None
 ) -> None:
-    """Write `cumulative.png`, `error_map.png`, `cases.png`, and `reliability.png` where the method tells its
-    uncertainty.
+    """Write `FIGURES`; of a method that tells no uncertainty, an older `RELIABILITY` in the folder is removed.
 
     All but the last are of the subjects whose surfaces were kept; captions tell how many these are.
 
@@ -43,12 +45,14 @@ def write_figures(
     shown = f"{evaluation.method}, {len(kept)} of {evaluation.subjects} subjects"
     warned = "".join(f"{warning}. " for warning in evaluation.warnings)
     say("drawing how large the errors are")
-    cumulative_errors(out / "cumulative.png", {shown: [_distances(each) for each in surfaces]}, evaluation.warnings)
-    if evaluation.calibration is not None:
-        reliability(out / "reliability.png", {evaluation.method: evaluation.calibration}, evaluation.warnings)
+    cumulative_errors(out / CUMULATIVE, {shown: [_distances(each) for each in surfaces]}, evaluation.warnings)
+    if evaluation.calibration is None:
+        (out / RELIABILITY).unlink(missing_ok=True)
+    else:
+        reliability(out / RELIABILITY, {evaluation.method: evaluation.calibration}, evaluation.warnings)
     say("drawing where the errors are")
     mean_error_map(
-        out / "error_map.png",
+        out / ERROR_MAP,
         mean_errors(surfaces, prior),
         caption=f"{warned}Distance from the true face to the prediction, averaged at corresponding points and drawn on "
         "a mean head; signed, red is where predictions lie outside. Grey is not scored, or in fewer than half of the "
@@ -57,7 +61,7 @@ def write_figures(
     )
     say("drawing the best, the median and the worst cases")
     case_sheet(
-        out / "cases.png",
+        out / CASES,
         [
             (f"{which}: {result.name}, {result.score.errors.mean_mm():.2f} mm", each)
             for which, result, each in extremes(kept)

@@ -58,7 +58,7 @@ def reliability(path: Path | str, calibrations: Mapping[str, Calibration], warni
                 names.append("whole face" if name == FACE else name)
                 colours.append(of)
             axes.set(xlim=(45.0, 97.0), ylim=(min(_LOW, *ends), _HIGH), xticks=nominal)
-            axes.set_title(f"{method}, {calibration.subjects} subjects")
+            axes.set_title(f"{method}, subjects: {calibration.subjects}")
             label_ends(axes, ends, names, colours)
         figure.supxlabel("nominal coverage of the interval, %", fontsize=9.0)
         figure.supylabel("observed share of the face's area, %", fontsize=9.0)
