@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from eval.face_errors import TrueFace, face_errors
 from eval.face_uncertainty import Calibration, calibrate, normal_errors
@@ -39,6 +39,7 @@ class TimedPrediction:
     """What a reader of the score should know."""
 
 
+@runtime_checkable
 class Method(Protocol):
     """What is scored."""
 

@@ -32,6 +32,9 @@ _METRICS: Mapping[str, str] = {
     "normal consistency": "normal_consistency",
 }
 _BY_PART = ("mean, mm", "signed mean, mm", "95th percentile, mm", "within 2.5 mm, %", "normal consistency")
+_FEW = 10
+"""Subjects. Percentile intervals of 95 % hold the mean of a Gaussian in 74, 84, 89 and 94 % of 1,000 trials with 3, 5,
+10 and 20 subjects."""
 ALONE = "n = 1, a development case: a single head proves little, and there is no interval over subjects."
 
 
@@ -52,6 +55,8 @@ def evaluation_markdown(evaluation: Evaluation) -> str:
     lines = [f"# {evaluation.method}: {count} of {evaluation.subjects} subjects scored"]
     lines += [f"> **Warning: {warning}**" for warning in evaluation.warnings]
     over = ALONE if count == 1 else f"In brackets 95 % bootstrap intervals over the {count} subjects."
+    if 1 < count < _FEW:
+        over += " Over so few they are too narrow."
     told = "told where it is known" if evaluation.told else "not told"
     lines.append(
         f"Distances over the face region of the true surface, as the surfaces lie in the skull's frame: no face is "
@@ -209,7 +214,7 @@ def _notes(evaluation: Evaluation) -> dict[str, list[str]]:
     return found
 
 
-def _cell(value: float) -> str | float:
+def _cell(value: int | float) -> str | int | float:
     """Empty where there is no number."""
     return "" if isinstance(value, float) and not math.isfinite(value) else value
 

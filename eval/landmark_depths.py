@@ -24,6 +24,8 @@ _BEHIND_MM = 2.0
 """Lines start this far behind a landmark, which may lie a little out of the bone."""
 _OVERLAP_MM = 0.05
 """Both searches for a predicted surface start this far on the other side of the true one, which they may lie in."""
+_REACH_MM = 50.0
+"""What a line meets farther than this from the true skin is another side of the head."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +63,7 @@ def depth_rays(landmarks: Mapping[str, Float[np.ndarray, "3"]], skin: Mesh, prio
 
 def depth_errors(rays: DepthRays, predicted: Mesh) -> Float[np.ndarray, " rays"]:
     """How much deeper than the true skin a predicted surface (head frame, mm) is over each landmark: negative where it
-    is too thin, NaN where the line does not meet it.
+    is too thin, NaN where the line does not meet it near by.
 
     Where a line meets the surface several times, the place next to the true skin counts.
     """
@@ -69,7 +71,7 @@ def depth_errors(rays: DepthRays, predicted: Mesh) -> Float[np.ndarray, " rays"]
     outward = scene.cast(rays.skin - _OVERLAP_MM * rays.directions, rays.directions).distance - _OVERLAP_MM
     inward = _OVERLAP_MM - scene.cast(rays.skin + _OVERLAP_MM * rays.directions, -rays.directions).distance
     nearest = np.where(np.abs(outward) <= np.abs(inward), outward, inward)
-    return np.where(np.isfinite(nearest), nearest, np.nan)
+    return np.where(np.abs(nearest) <= _REACH_MM, nearest, np.nan)
 
 
 def depth_energy(rays: DepthRays, samples: Sequence[Mesh]) -> float:

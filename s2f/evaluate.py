@@ -67,7 +67,7 @@ def submission_to_score(folder: Path, cases: Collection[str]) -> Scored:
     warnings: tuple[str, ...] = (ALIGNED,) if submission.aligned_to_truth else ()
     if submission.strangers:
         named = ", ".join(submission.strangers[:_NAMED]) + ("…" if len(submission.strangers) > _NAMED else "")
-        warnings += (f"{len(submission.strangers)} files of the predictions belong to no case: {named}",)
+        warnings += (f"the predictions have files that belong to no case: {named}",)
     about = {
         "predictions": str(folder),
         "predictions_sha256": sha256_of(folder),

@@ -29,7 +29,7 @@ class Evaluate:
     """
 
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
-    """Where to write: table.md, subjects.csv, evaluation.json."""
+    """Where to write: table.md, subjects.csv, evaluation.json, and figures."""
     pairs: Annotated[Path | None, _OptionalFolder] = None
     """Folder with one folder per person, each with a skull and a face in one frame and unit; a mask.json beside them
     says what of the face is not scored."""
@@ -59,15 +59,19 @@ class Evaluate:
     """Score the first N pairs only."""
     overwrite: bool = False
     """Replace the results of an earlier run."""
+    no_figures: bool = False
+    """Do not draw the figures."""
 
     def run(self) -> int:
         """Score, print the tables, and write them."""
         self._check_options()
 
         from s2f.evaluate import RECORD, ROWS, TABLE
+        from s2f.evaluation_figures import FIGURES, write_figures
         from s2f.outputs import check_outputs
 
-        check_outputs([self.out / name for name in (TABLE, ROWS, RECORD)], overwrite=self.overwrite)
+        names = (TABLE, ROWS, RECORD, *(() if self.no_figures else FIGURES))
+        check_outputs([self.out / name for name in names], overwrite=self.overwrite)
 
         from data.prior import read_prior
         from data.shipped import PRIOR
@@ -85,8 +89,13 @@ class Evaluate:
         settings = {name: str(value) if isinstance(value, Path) else value for name, value in vars(self).items()}
         with steps.step("scoring") as say:
             evaluation = run_evaluation(scored, subjects, self.out, about={"settings": settings} | data, say=say)
+        if not self.no_figures:
+            with steps.step("drawing") as say:
+                write_figures(evaluation, prior, self.out, say)
         print(evaluation_markdown(evaluation))
         print(f"table    {self.out / TABLE}\nrows     {self.out / ROWS}\nrecord   {self.out / RECORD}")
+        if not self.no_figures:
+            print(f"figures  {self.out}/*.png")
         return 0
 
     def _check_options(self) -> None:
