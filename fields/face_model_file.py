@@ -27,6 +27,7 @@ from fields.first_estimate import FirstEstimate
 from fields.head_grids import head_grids
 from fields.latent import POSE
 from fields.mesh import Mesh
+from fields.named_leaves import by_name, with_structure_of
 from fields.skull_encoder import SEEN
 from flame_jax.errors import InputError
 from flame_jax.whole_file import whole_file
@@ -158,21 +159,15 @@ def _encoder_kind(path: Path, about: Mapping[str, Any]) -> type[EncoderConfig]:
 
 def _named(model: FaceModel) -> dict[str, Any]:
     parts = {"params": model.params, "prior": model.prior}
-    return {name: leaf for name, leaf in _by_name(parts).items() if not name.startswith("prior.grids.")}
-
-
-def _by_name(tree: Any) -> dict[str, Any]:
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+    return {name: leaf for name, leaf in by_name(parts).items() if not name.startswith("prior.grids.")}
 
 
 def _filled(wanted: Any, arrays: Mapping[str, np.ndarray]) -> Any:
-    names = _by_name(wanted)
-    for name, leaf in names.items():
-        if arrays[f"params.{name}"].shape != leaf.shape:
+    named = {name: jax.numpy.asarray(arrays[f"params.{name}"]) for name in by_name(wanted)}
+    for name, leaf in by_name(wanted).items():
+        if named[name].shape != leaf.shape:
             raise ValueError(name)
-    leaves = [jax.numpy.asarray(arrays[f"params.{name}"]) for name in names]
-    return jax.tree.unflatten(jax.tree.structure(wanted), leaves)
+    return with_structure_of(wanted, named)
 
 
 def _prior(arrays: Mapping[str, np.ndarray], config: FieldConfig) -> FacePrior:

@@ -16,8 +16,9 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
+from fields.named_leaves import by_name, with_structure_of
 from flame_jax.errors import InputError
-from train.parameter_names import by_name, check_fit, with_structure_of
+from train.parameter_names import check_fit
 from train.run_folder import CHECKPOINTS
 from train.state import TrainState
 

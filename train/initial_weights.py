@@ -11,9 +11,10 @@ import numpy as np
 
 from data.pairs.content import file_digest
 from fields.face_model_file import is_face_model, read_face_parameters
+from fields.named_leaves import by_name, with_structure_of
 from flame_jax.errors import InputError
 from train.checkpoints import read_checkpoint
-from train.parameter_names import by_name, check_fit, with_structure_of
+from train.parameter_names import check_fit
 from train.run_folder import MODEL, RECORD, read_about
 from train.state import TrainState
 from train.weights_file import read_weights

@@ -14,11 +14,12 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
+from fields.named_leaves import by_name
 from flame_jax.errors import InputError
 from train.checkpoints import Checkpoints
 from train.drawing_ahead import drawn_ahead
 from train.initial_weights import read_any_weights, with_weights
-from train.parameter_names import by_name, check_fit, count
+from train.parameter_names import check_fit, count
 from train.programs import Programs, make_programs
 from train.run_folder import RunFolder
 from train.run_log import RunLog

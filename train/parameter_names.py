@@ -1,4 +1,4 @@
-"""Parameters by name, as files hold them: `encoder.layers.0.kernel` and the array."""
+"""Whether parameters by name (`fields.named_leaves`) are those of a model, and how many numbers there are."""
 
 from __future__ import annotations
 
@@ -9,17 +9,6 @@ import jax
 import numpy as np
 
 from flame_jax.errors import InputError
-
-
-def by_name(tree: Any) -> dict[str, Any]:
-    """The leaves of a pytree, each by its path with dots between the parts."""
-    leaves = jax.tree_util.tree_leaves_with_path(tree)
-    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
-
-
-def with_structure_of(tree: Any, named: Mapping[str, Any]) -> Any:
-    """A pytree of the structure of `tree` that holds the leaves `named`, which has all of its names."""
-    return jax.tree.unflatten(jax.tree.structure(tree), [named[name] for name in by_name(tree)])
 
 
 def check_fit(source: object, named: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

@@ -13,10 +13,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from fields.named_leaves import by_name
 from flame_jax.errors import InputError
 from tests.training_made import ToyTask, toy_programs
 from train.checkpoints import Checkpoints, read_checkpoint
-from train.parameter_names import by_name
 from train.programs import Programs
 from train.state import TrainState
 

@@ -17,6 +17,7 @@ import pytest
 
 from configs import EXPERIMENTS, SUMMARIES
 from fields.face_model_file import read_face_model
+from fields.named_leaves import by_name
 from s2f.cli import main
 from tests.face_training_made import CACHE, debug_experiment, debug_task, polished
 from train import interrupts, loop, make_face_task
@@ -24,7 +25,6 @@ from train.checkpoints import Checkpoints
 from train.config_json import config_json, read_config
 from train.face_experiment import FaceExperiment
 from train.face_task import FaceTask
-from train.parameter_names import by_name
 from train.programs import Programs, make_programs
 from train.run_folder import MODEL
 

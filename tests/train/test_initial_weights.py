@@ -6,11 +6,11 @@ import jax
 import numpy as np
 import pytest
 
+from fields.named_leaves import by_name
 from flame_jax.errors import InputError
 from tests.training_made import ToyTask, toy_programs
 from train.checkpoints import Checkpoints
 from train.initial_weights import read_any_weights, with_weights
-from train.parameter_names import by_name
 from train.weights_file import write_weights
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from fields.named_leaves import by_name
 from flame_jax.errors import InputError
 from tests.train.test_event_files import events_in
 from tests.training_made import SHORT, ToyExperiment, ToyTask, toy_programs
@@ -20,7 +21,6 @@ from train import loop
 from train.checkpoints import Checkpoints, read_checkpoint
 from train.interrupts import asked_to_stop
 from train.loop import Outcome, train
-from train.parameter_names import by_name
 from train.programs import make_programs
 from train.run_folder import Mode, about_run, open_run
 

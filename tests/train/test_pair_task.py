@@ -19,6 +19,7 @@ from fields import face_model_file
 from fields.face_model_file import read_face_model
 from fields.head_grids import HeadGrids
 from fields.mesh import Mesh
+from fields.named_leaves import by_name
 from flame_jax.errors import InputError
 from s2f.cli import main
 from tests.fields_made import tiny_model, tiny_prior
@@ -31,7 +32,6 @@ from train.make_pair_task import make_pair_task
 from train.pair_batches import PairPools, draw_pairs
 from train.pair_data import PairData
 from train.pair_task import PairConstants, PairTask
-from train.parameter_names import by_name
 
 POINTS, QUERIES = 512, 64
 
