@@ -8,8 +8,6 @@ shapes do: skin(w) = skin(0) + w d. Bone turns: see `data.mandible_motion`. How 
 from __future__ import annotations
 
 import dataclasses
-import json
-import zipfile
 import zlib
 from pathlib import Path
 
@@ -20,12 +18,12 @@ from jaxtyping import Float
 
 from data.mandible_motion import MandibleMotion
 from data.prior import AnatomyPrior
+from flame_jax.array_archive import ArchiveKind
 from flame_jax.errors import InputError
 from flame_jax.model import Array
-from flame_jax.whole_file import whole_file
 
 FORMAT = "s2f jaw opening 1"
-_REMEDY = "make one with s2f build-jaw"
+_KIND = ArchiveKind(FORMAT, "not a jaw opening", "make one with s2f build-jaw")
 _MOTION = ("axis", "angle", "pivot", "shift")
 _SHAPES = {"skin_scale": (), "axis": (3,), "angle": (), "pivot": (3,), "shift": (3,)}
 """Of the arrays beside `skin`, all double precision."""
@@ -70,15 +68,12 @@ def write_jaw_opening(path: Path, opening: JawOpening, prior: AnatomyPrior) -> N
     """
     skin = np.asarray(opening.skin, np.float64)
     scale = max(float(np.abs(skin).max()), 1e-6) / 32767.0
-    about = {"format": FORMAT, "credit": opening.credit, "head": _fingerprint(prior)}
     stored = {name: np.asarray(getattr(opening.mandible, name), np.float64) for name in _MOTION}
     stored |= {
         "skin": np.round(skin / scale).astype(np.int16),
         "skin_scale": np.asarray(scale),
-        "about": np.frombuffer(json.dumps(about).encode(), dtype=np.uint8),
     }
-    with whole_file(path) as unfinished, unfinished.open("wb") as stream:
-        np.savez_compressed(stream, **stored)  # type: ignore[arg-type]
+    _KIND.write(path, stored, {"credit": opening.credit, "head": _fingerprint(prior)})
 
 
 def read_jaw_opening(path: Path, prior: AnatomyPrior) -> JawOpening:
@@ -87,22 +82,12 @@ def read_jaw_opening(path: Path, prior: AnatomyPrior) -> JawOpening:
     Raises:
         InputError: No such file, it is no jaw opening or a damaged one, or it is that of another head.
     """
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; {_REMEDY}")
-    damaged = InputError(f"{path}: not a jaw opening, or a damaged one; {_REMEDY}")
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            stored = {name: file[name] for name in file.files}
-        about = json.loads(stored.pop("about").tobytes())
-        written_as, credit, head = about["format"], about["credit"], about["head"]
-    except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, zipfile.BadZipFile, zlib.error):
-        raise damaged from None
-    if written_as != FORMAT:
-        raise InputError(f"{path}: format '{written_as}' is not '{FORMAT}'; {_REMEDY}")
+    stored, about = _KIND.read(path)
+    credit, head = about.get("credit"), about.get("head")
     if not (isinstance(credit, str) and isinstance(head, str) and _fits(stored)):
-        raise damaged
+        raise _KIND.damaged(path)
     if head != _fingerprint(prior) or len(stored["skin"]) != len(prior.head.v_template):
-        raise InputError(f"{path}: opens another head than the prior's '{prior.head.name}'; {_REMEDY}")
+        raise InputError(f"{path}: opens another head than the prior's '{prior.head.name}'; {_KIND.remedy}")
     return JawOpening(
         skin=(stored["skin"] * stored["skin_scale"]).astype(np.float32),
         mandible=MandibleMotion(**{name: stored[name] for name in _MOTION}).in_single_precision(),

@@ -7,9 +7,6 @@ this skull). Quantised as 16-bit integers with a scale per array or mode.
 from __future__ import annotations
 
 import dataclasses
-import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,9 +18,8 @@ from data.tissue_depth import TissueDepths
 from data.warp import thin_plate_matrix
 from fields.distance import SurfacePoints
 from fields.mesh import Mesh
-from flame_jax.errors import InputError
+from flame_jax.array_archive import ArchiveKind
 from flame_jax.model import HeadModel
-from flame_jax.whole_file import whole_file
 
 FORMAT = "s2f anatomy prior 1"
 _STORED: Mapping[str, tuple[type[np.generic], tuple[str | int, ...]]] = {
@@ -58,7 +54,7 @@ _INDICES: Mapping[str, str] = {
 }
 """What the indices of an array count."""
 
-_REMEDY = "make one with s2f build-prior"
+_KIND = ArchiveKind(FORMAT, "not an anatomy prior", "make one with s2f build-prior")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,7 +143,6 @@ def write_prior(path: Path, prior: AnatomyPrior) -> None:
     }
     stored = {name: np.asarray(stored[name]).astype(kind) for name, (kind, _) in _STORED.items()}
     about = {
-        "format": FORMAT,
         "credit": prior.credit,
         "head_name": head.name,
         "landmarks": prior.landmark_names,
@@ -155,9 +150,7 @@ def write_prior(path: Path, prior: AnatomyPrior) -> None:
         "tissue_mean_mm": dict(prior.tissue.mean),
         "tissue_sd_mm": dict(prior.tissue.sd),
     }
-    stored["about"] = np.frombuffer(json.dumps(about).encode(), dtype=np.uint8)
-    with whole_file(path) as unfinished, unfinished.open("wb") as stream:
-        np.savez_compressed(stream, **stored)
+    _KIND.write(path, stored, about)
 
 
 def read_prior(path: Path) -> AnatomyPrior:
@@ -198,20 +191,9 @@ def read_prior(path: Path) -> AnatomyPrior:
 
 def _read_checked(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """What the file says about itself, and its arrays, which fit each other."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; {_REMEDY}")
-    damaged = InputError(f"{path}: not an anatomy prior, or a damaged one; {_REMEDY}")
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            stored = {name: file[name] for name in file.files}
-        about = json.loads(stored.pop("about").tobytes())
-        written_as = about["format"]
-    except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, zipfile.BadZipFile, zlib.error):
-        raise damaged from None
-    if written_as != FORMAT:
-        raise InputError(f"{path}: format '{written_as}' is not '{FORMAT}'; {_REMEDY}")
+    stored, about = _KIND.read(path)
     if not (_fits(stored) and _describes(about, stored)):
-        raise damaged
+        raise _KIND.damaged(path)
     return about, {name: stored[name] for name in _STORED}
 
 

@@ -7,9 +7,6 @@ are rasterised anew when the file is read.
 from __future__ import annotations
 
 import dataclasses
-import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -29,11 +26,11 @@ from fields.latent import POSE
 from fields.mesh import Mesh
 from fields.named_leaves import by_name, with_structure_of
 from fields.skull_encoder import SEEN
+from flame_jax.array_archive import ArchiveKind
 from flame_jax.errors import InputError
-from flame_jax.whole_file import whole_file
 
 FORMAT = "s2f face field 1"
-_REMEDY = "give a file that s2f train has made, or get it anew"
+_KIND = ArchiveKind(FORMAT, "is no face field", "give a file that s2f train has made, or get it anew")
 _EXACT = ("prior.mean", "prior.faces", "prior.anchors.points")
 """Kept in full: half precision rounds 100 mm to 0.06."""
 
@@ -60,16 +57,10 @@ def write_face_model(path: Path, model: FaceModel, about: Mapping[str, Any], *, 
         if not np.isfinite(array).all():
             raise ValueError(f"{name} has values that are not finite as {array.dtype}")
         stored[name] = array
-    own: dict[str, Any] = {
-        "format": FORMAT,
-        "field": dataclasses.asdict(model.config),
-        "temperature": model.temperature,
-    }
+    own: dict[str, Any] = {"field": dataclasses.asdict(model.config), "temperature": model.temperature}
     if type(model.config.encoder) is not EncoderConfig:
         own["encoder"] = type(model.config.encoder).__name__
-    text = json.dumps({**about, **own}, allow_nan=False)
-    with whole_file(path) as unfinished, unfinished.open("wb") as stream:
-        np.savez_compressed(stream, about=np.frombuffer(text.encode(), dtype=np.uint8), **stored)  # type: ignore[arg-type]
+    _KIND.write(path, stored, {**about, **own})
 
 
 def read_face_model(path: Path) -> tuple[FaceModel, dict[str, Any]]:
@@ -80,72 +71,36 @@ def read_face_model(path: Path) -> tuple[FaceModel, dict[str, Any]]:
 
     Raises `InputError` for a file that is absent, none of these, or damaged, and for an unknown encoder.
     """
-    damaged = InputError(f"{path}: is no face field, or a damaged one; {_REMEDY}")
-    stored, about = _read(path)
+    stored, about = _KIND.read(path)
     kind = _encoder_kind(path, about)
     try:
         temperature, config = float(about["temperature"]), _config(about["field"], kind)
         arrays = {name: _single(array) for name, array in stored.items()}
         if not (0.0 < temperature < np.inf and all(np.isfinite(array).all() for array in arrays.values())):
-            raise damaged
+            raise _KIND.damaged(path)
         prior = _prior(arrays, config)
         shapes = nnx.eval_shape(lambda: FaceField(config, prior.modes.shape[2], rngs=nnx.Rngs(0)))
         graphdef, wanted = nnx.split(shapes)
         params = _filled(wanted, arrays)
     except (KeyError, ValueError, IndexError, TypeError, AttributeError, ArithmeticError):
-        raise damaged from None
+        raise _KIND.damaged(path) from None
     return FaceModel(config, graphdef, params, jax.device_put(prior), temperature), about
 
 
 def is_face_model(path: Path) -> bool:
     """Whether a file, damaged or not, is meant to be a face model."""
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            return bool(json.loads(file["about"].tobytes())["format"] == FORMAT)
-    except _UNREADABLE:
-        return False
+    return _KIND.is_meant_by(path)
 
 
 def read_face_parameters(path: Path) -> dict[str, np.ndarray]:
     """The parameters alone by name, `encoder.look.kernel` and the like, as float32: the prior, whose grids take
     seconds, is left out. Raises `InputError` as `read_face_model` does."""
-    stored, _ = _read(path)
+    stored, _ = _KIND.read(path)
     return {
         name.removeprefix("params.").removesuffix(".value"): _single(array)
         for name, array in stored.items()
         if name.startswith("params.")
     }
-
-
-_UNREADABLE = (
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    ArithmeticError,
-    OSError,
-    EOFError,
-    NotImplementedError,
-    RecursionError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
-
-
-def _read(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """What is stored, by name, and what is said of it."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; {_REMEDY}")
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            stored = {name: file[name] for name in file.files}
-        about = json.loads(stored.pop("about").tobytes())
-        written_as = about["format"]
-    except _UNREADABLE:
-        raise InputError(f"{path}: is no face field, or a damaged one; {_REMEDY}") from None
-    if written_as != FORMAT:
-        raise InputError(f"{path}: format '{written_as}' is not '{FORMAT}'; {_REMEDY}")
-    return stored, about
 
 
 def _encoder_kind(path: Path, about: Mapping[str, Any]) -> type[EncoderConfig]:

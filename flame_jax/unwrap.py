@@ -13,8 +13,6 @@ import hashlib
 import importlib.metadata
 import json
 import os
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ import xatlas
 from jaxtyping import Float, Int
 from scipy.sparse.csgraph import connected_components
 
+from flame_jax.array_archive import read_arrays
 from flame_jax.errors import InputError
 from flame_jax.model import HeadModel
 from flame_jax.whole_file import whole_file
@@ -91,11 +90,10 @@ def _read(
     path: Path, faces: Int[np.ndarray, "faces 3"]
 ) -> tuple[Float[np.ndarray, "uvs 2"], Int[np.ndarray, "faces 3"]] | None:
     """What the cache has for a mesh, if it is whole and fits."""
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            uv, uv_faces = file["uv"], file["uv_faces"]
-    except (OSError, ValueError, KeyError, TypeError, EOFError, NotImplementedError, zipfile.BadZipFile, zlib.error):
+    stored = read_arrays(path, ("uv", "uv_faces"))
+    if stored is None:
         return None
+    uv, uv_faces = stored["uv"], stored["uv_faces"]
     if uv.dtype != np.float32 or uv.ndim != 2 or uv.shape[1] != 2 or uv_faces.dtype != np.int32:
         return None
     if uv_faces.shape != faces.shape or not (len(uv) and uv_faces.size):

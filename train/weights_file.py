@@ -6,20 +6,16 @@ greater; they are read as float32.
 
 from __future__ import annotations
 
-import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from flame_jax.errors import InputError
-from flame_jax.whole_file import whole_file
+from flame_jax.array_archive import ABOUT, ArchiveKind
 
 FORMAT = "s2f weights 1"
-_ABOUT = "about"
+_KIND = ArchiveKind(FORMAT, "is no file of weights", "give a file of weights, or get it anew")
 _KINDS = (np.float16, np.float32)
 
 
@@ -40,16 +36,13 @@ def write_weights(
     """
     stored: dict[str, np.ndarray] = {}
     for name, array in params.items():
-        if name == _ABOUT:
-            raise ValueError(f"a parameter cannot be named {_ABOUT}")
+        if name == ABOUT:
+            raise ValueError(f"a parameter cannot be named {ABOUT}")
         with np.errstate(over="ignore"):
             stored[name] = np.asarray(array).astype(kind)
         if not np.isfinite(stored[name]).all():
             raise ValueError(f"the parameter {name} has values that are not finite as {kind}")
-    text = json.dumps({**about, "format": FORMAT}, allow_nan=False)
-    stored[_ABOUT] = np.frombuffer(text.encode(), dtype=np.uint8)
-    with whole_file(path) as unfinished, unfinished.open("wb") as stream:
-        np.savez_compressed(stream, **stored)  # type: ignore[arg-type]
+    _KIND.write(path, stored, about)
 
 
 def read_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -57,30 +50,7 @@ def read_weights(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 
     Raises `InputError` for a file that is absent, none of these, or damaged.
     """
-    remedy = "give a file of weights, or get it anew"
-    if not path.is_file():
-        raise InputError(f"{path}: no such file; {remedy}")
-    damaged = InputError(f"{path}: is no file of weights, or a damaged one; {remedy}")
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            stored = {name: file[name] for name in file.files}
-        about = json.loads(stored.pop(_ABOUT).tobytes())
-        written_as = about["format"]
-    except (
-        ValueError,
-        KeyError,
-        TypeError,
-        AttributeError,
-        OSError,
-        EOFError,
-        NotImplementedError,
-        RecursionError,
-        zipfile.BadZipFile,
-        zlib.error,
-    ):
-        raise damaged from None
-    if written_as != FORMAT:
-        raise InputError(f"{path}: format '{written_as}' is not '{FORMAT}'; {remedy}")
+    stored, about = _KIND.read(path)
     if not all(array.dtype in _KINDS and np.isfinite(array).all() for array in stored.values()):
-        raise damaged
+        raise _KIND.damaged(path)
     return {name: array.astype(np.float32) for name, array in stored.items()}, about

@@ -8,8 +8,6 @@ correlations and their long tails.
 from __future__ import annotations
 
 import dataclasses
-import zipfile
-import zlib
 from pathlib import Path
 
 import jax
@@ -17,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Key
 
+from flame_jax.array_archive import read_arrays
 from flame_jax.errors import InputError
 from flame_jax.model import Array
 from flame_jax.rotations import axis_angle_to_matrix
@@ -59,12 +58,13 @@ def read_pose_errors(path: Path) -> PoseErrors:
     """Read them. Raises `InputError` for a missing file and for one that holds something else; nothing in it is run."""
     if not path.is_file():
         raise InputError(f"{path}: no such file; {_REMEDY}")
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            turns, shifts = (np.asarray(file[name], np.float32) for name in ("turns", "shifts"))
-    except (ValueError, KeyError, TypeError, AttributeError, OSError, EOFError, zipfile.BadZipFile, zlib.error):
-        raise InputError(f"{path}: no errors of an aligner, or damaged; {_REMEDY}") from None
-    right_shape = turns.ndim == 2 and turns.shape[1:] == (3,) and shifts.shape == turns.shape and len(turns)
-    if not right_shape or not (np.isfinite(turns).all() and np.isfinite(shifts).all()):
+    stored = read_arrays(path, ("turns", "shifts"))
+    if stored is None or not _fits(**stored):
         raise InputError(f"{path}: no errors of an aligner, or damaged; {_REMEDY}")
-    return PoseErrors(turns, shifts)
+    return PoseErrors(**{name: array.astype(np.float32) for name, array in stored.items()})
+
+
+def _fits(turns: np.ndarray, shifts: np.ndarray) -> bool:
+    """Whether the arrays hold finite numbers in the shapes of `PoseErrors`."""
+    shaped = turns.ndim == 2 and turns.shape[1:] == (3,) and shifts.shape == turns.shape and len(turns) > 0
+    return shaped and all(array.dtype.kind in "iuf" and np.isfinite(array).all() for array in (turns, shifts))

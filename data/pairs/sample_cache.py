@@ -10,6 +10,7 @@ from data.cohort.queries import ANYWHERE_SHARE, FACE_SHARE, FAR_MM, MARGIN_MM, N
 from data.pairs.content import digest_of
 from data.pairs.open_surface import REACH_MM
 from data.pairs.pools import Pools, PoolSizes
+from flame_jax.array_archive import read_arrays
 from flame_jax.whole_file import whole_file
 
 SAMPLES = "samples.npz"
@@ -42,14 +43,12 @@ def read_pools(path: Path, key: str, sizes: PoolSizes) -> Pools | None:
         "query_points": (sizes.queries, 3),
         "query_distances": (sizes.queries,),
     }
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            if file[_MADE_FROM].tobytes() != key.encode():
-                return None
-            # The archive's checksums are compared as each array is read to its end.
-            arrays = {name: file[name] for name in shapes}
-    except Exception:
-        # Damaged bytes raise a dozen types; whatever it is, the file is made again.
+    made_from = read_arrays(path, [_MADE_FROM])
+    if made_from is None or made_from[_MADE_FROM].tobytes() != key.encode():
+        return None
+    # The archive's checksums are compared as each array is read to its end.
+    arrays = read_arrays(path, shapes)
+    if arrays is None:
         return None
     if any(array.dtype != np.float32 or array.shape != shapes[name] for name, array in arrays.items()):
         return None
