@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,8 +21,7 @@ from data.jaw_opening import JawOpening
 from data.pairs.content import digest_of, prior_digest
 from data.prior import AnatomyPrior
 from eval.cohort_people import draw_people
-from flame_jax.errors import InputError
-from flame_jax.whole_file import whole_file
+from flame_jax.kept_arrays import keep_arrays, read_kept
 
 POINTS = 1_500
 """Of each skull: 5 mm apart on the outer surface. Correspondence makes them enough."""
@@ -53,6 +50,9 @@ class TrainingPeople:
         return len(self.heads)
 
 
+_NAMES = [field.name for field in dataclasses.fields(TrainingPeople)]
+
+
 def training_people(
     prior: AnatomyPrior,
     variant: Variant,
@@ -79,11 +79,13 @@ def training_people(
     parts = []
     for part in range(-(-count // _PART)):
         path = own / f"{part:04d}.npz"
-        if not path.is_file():
+        people = read_kept(path, _NAMES)
+        if people is None:
             say(f"drawing training people {part * _PART} to {(part + 1) * _PART}")
             anatomy = anatomy or make_anatomy(prior, variant, make_skeleton(prior), jaw)
-            _draw_part(path, prior, anatomy, part)
-        parts.append(_read_part(path))
+            people = _draw_part(prior, anatomy, part)
+            keep_arrays(path, people)
+        parts.append(people)
     first = parts[0]
     return TrainingPeople(
         points=first["points"],
@@ -97,24 +99,14 @@ def _digest(prior: AnatomyPrior, variant: Variant) -> str:
     return digest_of(prior_digest(prior), json.dumps([settings, POINTS, SEED, _PART, _VERSION], sort_keys=True))
 
 
-def _draw_part(path: Path, prior: AnatomyPrior, anatomy: Anatomy, part: int) -> None:
+def _draw_part(prior: AnatomyPrior, anatomy: Anatomy, part: int) -> dict[str, np.ndarray]:
     people = draw_people(prior, anatomy, _PART, seed=SEED + part)
     own = people.skulls.shape[1]
     points = np.random.default_rng(0).choice(own, min(POINTS, own), replace=False)
-    arrays = {
+    return {
         "points": points,
         "skulls": people.skulls[:, points],
         "heads": people.heads,
         "fullness": people.fullness,
         "cranium": np.asarray(anatomy.cranium)[:own],
     }
-    with whole_file(path) as unfinished, unfinished.open("wb") as stream:
-        np.savez(stream, **arrays)
-
-
-def _read_part(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in ("points", "skulls", "heads", "fullness", "cranium")}
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        raise InputError(f"{path}: damaged; remove it, and it is made again") from None

@@ -9,8 +9,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,9 +27,8 @@ from data.pairs.content import prior_digest
 from data.prior import AnatomyPrior
 from data.residual_modes import FADE_MM, LEFT_RIGHT, LENGTH_MM, SD_MM
 from fields.mesh_distance import closest
-from flame_jax.errors import InputError
+from flame_jax.kept_arrays import keep_arrays, read_kept
 from flame_jax.model import Array
-from flame_jax.whole_file import whole_file
 
 FORMAT = "s2f heads 1"
 _BATCH = 64
@@ -108,8 +105,7 @@ def heads_digest(prior: AnatomyPrior, residual_modes: int, jaw: JawOpening, coun
 def write_heads(path: Path, heads: Heads, digest: str) -> None:
     """Keep the heads in a file, which appears whole or not at all."""
     arrays = {field.name: np.asarray(getattr(heads, field.name)) for field in dataclasses.fields(heads)}
-    with whole_file(path) as unfinished, unfinished.open("wb") as stream:
-        np.savez(stream, about=np.array(f"{FORMAT} {digest}"), **arrays)  # type: ignore[arg-type]
+    keep_arrays(path, arrays, about=_mark(digest))
 
 
 def read_heads(path: Path, digest: str) -> Heads | None:
@@ -117,13 +113,9 @@ def read_heads(path: Path, digest: str) -> Heads | None:
 
     Raises `InputError` when the file cannot be read.
     """
-    if not path.is_file():
-        return None
-    names = [field.name for field in dataclasses.fields(Heads)]
-    try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            if str(file["about"]) != f"{FORMAT} {digest}":
-                return None
-            return Heads(*(file[name] for name in names))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        raise InputError(f"{path}: damaged; remove it, and it is made again") from None
+    arrays = read_kept(path, [field.name for field in dataclasses.fields(Heads)], about=_mark(digest))
+    return None if arrays is None else Heads(**arrays)
+
+
+def _mark(digest: str) -> str:
+    return f"{FORMAT} {digest}"
