@@ -10,6 +10,9 @@ from jaxtyping import Float, Key
 
 from flame_jax.model import Array
 
+HALF_90 = 1.645
+"""Half of a normal distribution's central 90 % interval, in standard deviations."""
+
 
 @jax.tree_util.register_dataclass
 @dataclasses.dataclass(frozen=True)

@@ -14,13 +14,12 @@ from eval.regions import face_mask, sub_region_masks
 from fields.distance import DistanceScene
 from fields.face_prior import FacePrior
 from fields.latent import POSE, decoded
-from fields.low_rank_gaussian import LowRankGaussian
+from fields.low_rank_gaussian import HALF_90, LowRankGaussian
 from fields.mesh import Mesh
 from flame_jax.errors import InputError
 
 _LEAST_OPENING = 1e-3
 """A jaw that is shut can still open: its spread is taken just beyond shut, where it has one."""
-_NORMAL_90 = 1.645
 
 
 def spread_of_head(
@@ -74,7 +73,7 @@ def spread_by_region(
     for name, mask in masks.items():
         if areas[mask].sum() > 0.0:
             mean = float(np.average(sd_mm[mask], weights=areas[mask]))
-            found[name] = {"sd_mm": round(mean, 2), "half_90_mm": round(_NORMAL_90 * mean, 2)}
+            found[name] = {"sd_mm": round(mean, 2), "half_90_mm": round(HALF_90 * mean, 2)}
     return found
 
 

@@ -18,7 +18,7 @@ from fields.face_model import FaceModel
 from fields.face_model_file import write_face_model
 from fields.face_prior import FacePrior
 from fields.field_config import FieldConfig
-from fields.low_rank_gaussian import LowRankGaussian
+from fields.low_rank_gaussian import HALF_90, LowRankGaussian
 from flame_jax.model import Array
 from train.face_batches import FaceBatch, draw_faces
 from train.face_data import FaceData
@@ -26,8 +26,6 @@ from train.loss_weights import LossWeights
 from train.losses import bone_loss, distance_loss, residual_losses, slope_losses
 from train.run_folder import MODEL
 
-_NORMAL_90 = 1.645
-"""Half of a normal distribution's central 90 % interval, in standard deviations."""
 _SLOPES = 4
 """One of so many queries is asked for the field's gradient, which costs three times as much."""
 
@@ -128,7 +126,7 @@ def cohort_figures(model: FaceField, prior: FacePrior, rows: Array, seen: FaceBa
             continue
         told[f"{name}/undamaged"] = float(jnp.mean(values[:half]))
         told[f"{name}/damaged"] = float(jnp.mean(values[half:]))
-    told["temperature"] = float(jnp.quantile(figures["ratio"], 0.9)) / _NORMAL_90
+    told["temperature"] = float(jnp.quantile(figures["ratio"], 0.9)) / HALF_90
     return told
 
 
@@ -184,7 +182,7 @@ def _validation(parts: tuple[Any, Any], prior: FacePrior, rows: Array, seen: Fac
         return {
             "surface": jnp.mean(jnp.abs(off)),
             "likelihood": -posterior.log_density(face.codes) / len(face.codes),
-            "within_90": jnp.mean(jnp.abs(off) < _NORMAL_90 * sd),
+            "within_90": jnp.mean(jnp.abs(off) < HALF_90 * sd),
             "ratio": jnp.abs(off) / sd,
             "distance": distance_loss(found, face.distances),
         }
