@@ -12,9 +12,8 @@ from fields.face_model import FaceModel
 from fields.face_model_file import read_face_model
 from flame_jax.errors import InputError
 from s2f.provenance import sha256_of
+from train.run_folder import MODEL
 
-MODEL = "model.npz"
-"""In a run's folder: `train.face_task.MODEL`, whose import would take a second."""
 SKULL_POINTS = 2_048
 """Points of a skull in training, for files that do not say."""
 
