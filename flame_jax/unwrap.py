@@ -12,7 +12,6 @@ import dataclasses
 import hashlib
 import importlib.metadata
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -26,6 +25,7 @@ from scipy.sparse.csgraph import connected_components
 from flame_jax.array_archive import read_arrays
 from flame_jax.errors import InputError
 from flame_jax.model import HeadModel
+from flame_jax.user_cache import user_cache
 from flame_jax.whole_file import whole_file
 
 _CHARTS: Mapping[str, Any] = {
@@ -77,13 +77,10 @@ def _cache_path(vertices: np.ndarray, faces: np.ndarray) -> Path | None:
     content = hashlib.sha256(settings.encode())
     for array in (vertices, faces):
         content.update(str(array.shape).encode() + array.tobytes())
-    folder = os.environ.get("XDG_CACHE_HOME", "")
     try:
-        # The XDG base directory specification has paths ignored that are not absolute.
-        root = Path(folder) if Path(folder).is_absolute() else Path.home() / ".cache"
+        return user_cache() / "flame_jax" / "uv" / f"{content.hexdigest()[:32]}.npz"
     except RuntimeError:
         return None
-    return root / "flame_jax" / "uv" / f"{content.hexdigest()[:32]}.npz"
 
 
 def _read(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from flame_jax.user_cache import user_cache
+
 
 def cache_folder() -> Path:
     """JAX's own setting if the user made it, else a folder of ours in the user's cache."""
     chosen = os.environ.get("JAX_COMPILATION_CACHE_DIR")
     if chosen:
         return Path(chosen)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "s2f" / "xla"
+    return user_cache() / "s2f" / "xla"
 
 
 def use_compilation_cache() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -32,6 +31,7 @@ from fields.field_config import FieldConfig
 from fields.first_estimate import FirstEstimate
 from fields.mesh import Mesh
 from flame_jax.errors import InputError
+from flame_jax.user_cache import user_cache
 from train.face_batches import FaceBatch, draw_faces
 from train.face_data import FaceData
 from train.face_task import FaceConstants, FaceTask
@@ -116,7 +116,7 @@ def _heads(
     digest: str,
     say: Callable[[str], None],
 ) -> Heads:
-    path = (data.cache or _cache_folder()) / f"{digest[:16]}.npz"
+    path = _cache(data) / f"{digest[:16]}.npz"
     heads = read_heads(path, digest)
     if heads is None:
         places = make_stream(prior, generator).places
@@ -143,7 +143,7 @@ def _first_estimate(
     say: Callable[[str], None],
 ) -> FirstEstimate:
     """Fitted on whole skulls, or as it was kept."""
-    kept = (data.cache or _cache_folder()) / f"{_first_digest(digest_of_heads, config, data)[:16]}-first.npz"
+    kept = _cache(data) / f"{_first_digest(digest_of_heads, config, data)[:16]}-first.npz"
     first = read_first_estimate(kept)
     if first is None:
         seen = _skulls(whole, anchors, data.regression_skulls, data, told=1.0, say=say)
@@ -161,8 +161,8 @@ def _first_digest(heads: str, config: FieldConfig, data: FaceData) -> str:
     return hashlib.sha256(repr((*settings, TRAIN, TABLE_SD, LANDMARK_SD, WIDTHS_MM)).encode()).hexdigest()
 
 
-def _cache_folder() -> Path:
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "s2f" / "heads"
+def _cache(data: FaceData) -> Path:
+    return data.cache or user_cache() / "s2f" / "heads"
 
 
 def _skulls(
