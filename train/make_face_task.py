@@ -180,19 +180,21 @@ def _skulls(
     size = min(_AT_ONCE, count)
     for number in range(-(-count // size)):
         key = jax.random.fold_in(jax.random.key(data.seed + seed), number)
-        batch = _draw(key, fresh, anchors, told, size, data.skull_points, data.queries)
+        batch = _draw(
+            key,
+            fresh,
+            anchors,
+            size,
+            skull_points=data.skull_points,
+            queries=data.queries,
+            fullness_known=told,
+        )
         batches.append(jax.tree.map(np.asarray, batch))
         say(f"drew {min((number + 1) * size, count)} of {count} skulls")
     return jax.tree.map(lambda *arrays: np.concatenate(arrays)[:count], *batches)
 
 
-def _drawn(
-    key: jax.Array, fresh: FreshSkulls, anchors: Anchors, told: Any, size: int, skull_points: int, queries: int
-) -> FaceBatch:
-    return draw_faces(key, fresh, anchors, size, skull_points=skull_points, queries=queries, fullness_known=told)
-
-
-_draw = jax.jit(_drawn, static_argnames=("size", "skull_points", "queries"))
+_draw = jax.jit(draw_faces, static_argnames=("size", "skull_points", "queries"))
 
 
 def _face_rows(prior: AnatomyPrior) -> tuple[np.ndarray, np.ndarray]:

@@ -19,7 +19,6 @@ from data.pairs.source import PairSource, Sample
 from data.pairs.true_surface import true_surface
 from data.prior import read_prior
 from data.shipped import POSE_ERRORS, PRIOR
-from fields.anchor_pooling import Anchors
 from fields.face_model import FaceModel
 from fields.face_model_file import is_face_model, read_face_model
 from fields.latent import POSE
@@ -154,16 +153,4 @@ def _faces(samples: Sequence[Sample], init: FaceModel, data: PairData) -> FaceBa
     return jax.tree.map(lambda *arrays: np.stack(arrays), *made)
 
 
-def _met(
-    anchors: Anchors,
-    coefficients: int,
-    points: Any,
-    normals: Any,
-    queries: Any,
-    distances: Any,
-    fullness: Any,
-) -> FaceBatch:
-    return pair_of(anchors, coefficients, points, normals, queries, distances, fullness)
-
-
-_pair_of = jax.jit(_met, static_argnums=1)
+_pair_of = jax.jit(pair_of, static_argnames="coefficients")
