@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import open3d as o3d
-import scipy.sparse
 
 from data.winding import consistent_winding
+from fields.connected_parts import connected_parts
 from fields.mesh import Mesh
 
 _MERGE_DISTANCE = 1e-6
@@ -67,12 +67,8 @@ def _without_degenerate_faces(mesh: Mesh) -> Mesh:
 
 
 def _without_crumbs(mesh: Mesh, crumb_share: float) -> Mesh:
-    count = len(mesh.vertices)
-    edges = mesh.faces[:, [0, 1, 1, 2]].reshape(-1, 2)
-    graph = scipy.sparse.coo_matrix((np.ones(len(edges), dtype=np.int8), edges.T), shape=(count, count))
-    pieces, piece = scipy.sparse.csgraph.connected_components(graph, directed=False)
-    face_piece = piece[mesh.faces[:, 0]]
-    area = np.bincount(face_piece, mesh.face_areas(), minlength=pieces)
+    face_piece = connected_parts(mesh)[mesh.faces[:, 0]]
+    area = np.bincount(face_piece, mesh.face_areas())
     keep = area >= crumb_share * area.sum()
     return _without_unused_vertices(Mesh(mesh.vertices, mesh.faces[keep[face_piece]]))
 

@@ -18,6 +18,7 @@ from scipy.sparse.csgraph import connected_components
 
 from data.cleaning import decimate
 from data.head_parts import head_parts
+from fields.connected_parts import connected_parts
 from fields.distance import DistanceScene
 from fields.mesh import Mesh
 from fields.narrow_band import sample_band
@@ -107,9 +108,7 @@ def _compact(vertices: np.ndarray, faces: np.ndarray) -> Mesh:
 
 def _largest(mesh: Mesh) -> Mesh:
     """The connected part with most triangles."""
-    edges = mesh.faces[:, [0, 1, 1, 2]].reshape(-1, 2)
-    _, label = connected_components(_graph(edges, len(mesh.vertices)), directed=False)
-    label_of_face = label[mesh.faces[:, 0]]
+    label_of_face = connected_parts(mesh)[mesh.faces[:, 0]]
     return _compact(mesh.vertices, mesh.faces[label_of_face == np.bincount(label_of_face).argmax()])
 
 

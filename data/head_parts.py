@@ -10,10 +10,9 @@ from __future__ import annotations
 import dataclasses
 
 import numpy as np
-import scipy.sparse as sp
 from jaxtyping import Float, Int
-from scipy.sparse.csgraph import connected_components
 
+from fields.connected_parts import connected_parts
 from fields.mesh import Mesh
 
 _ROUND = 1.25
@@ -45,10 +44,7 @@ class HeadParts:
 
 def head_parts(mesh: Mesh) -> HeadParts:
     """Tell the parts of a head model's mean (mm, x = subject's left)."""
-    edges = mesh.faces[:, [0, 1, 1, 2]].reshape(-1, 2)
-    graph = sp.coo_matrix((np.ones(len(edges)), (edges[:, 0], edges[:, 1])), shape=(len(mesh.vertices),) * 2)
-    _, label = connected_components(graph, directed=False)
-    label_of_face = label[mesh.faces[:, 0]]
+    label_of_face = connected_parts(mesh)[mesh.faces[:, 0]]
     skin = np.bincount(label_of_face).argmax()
     eyes: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     for part in np.unique(label_of_face):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import mcubes
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from scipy import sparse
-from scipy.sparse.csgraph import connected_components
 
 from data.volume_files import Volume
 from data.volume_grid import LOWEST_HU
+from fields.connected_parts import connected_parts
 from fields.mesh import Mesh, submesh
 
 
@@ -29,14 +29,14 @@ def isosurface(grid: Volume, field: Float[np.ndarray, "z y x"], level: float) ->
 
 def largest_part(mesh: Mesh) -> Mesh:
     """The connected part that encloses most."""
-    parts = _parts(mesh)
+    parts = connected_parts(mesh)
     enclosed = np.bincount(parts[mesh.faces[:, 0]], _volumes(mesh))
     return submesh(mesh, parts == enclosed.argmax())
 
 
 def without_small_parts(mesh: Mesh, least: float) -> Mesh:
     """The mesh without connected parts, solid or hollow, that enclose less than `least` (cubic mm)."""
-    parts = _parts(mesh)
+    parts = connected_parts(mesh)
     enclosed = np.bincount(parts[mesh.faces[:, 0]], _volumes(mesh))
     return submesh(mesh, (np.abs(enclosed) >= least)[parts])
 
@@ -54,13 +54,6 @@ def smoothed(mesh: Mesh, rounds: int) -> Mesh:
         for step in (0.5, -0.53):
             vertices = vertices + step * (neighbours @ vertices - vertices)
     return Mesh(vertices, mesh.faces)
-
-
-def _parts(mesh: Mesh) -> Int[np.ndarray, " vertices"]:
-    count = len(mesh.vertices)
-    a, b, c = mesh.faces.T
-    graph = sparse.csr_array((np.ones(2 * len(a)), (np.r_[a, b], np.r_[b, c])), shape=(count, count))
-    return connected_components(graph, directed=False)[1]
 
 
 def _volumes(mesh: Mesh) -> Float[np.ndarray, " faces"]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy import sparse
-from scipy.sparse.csgraph import connected_components
 
+from fields.connected_parts import connected_parts
 from fields.mesh import Mesh, submesh
 
 _SNAP_MM = 0.02
@@ -45,11 +44,8 @@ def largest_component(mesh: Mesh) -> Mesh:
     """
     if not len(mesh.faces):
         raise ValueError("no surface is left")
-    count = len(mesh.vertices)
-    a, b, c = mesh.faces.T
-    graph = sparse.coo_array((np.ones(2 * len(a), dtype=bool), (np.r_[a, b], np.r_[b, c])), shape=(count, count))
-    parts = connected_components(graph.tocsr(), directed=False)[1]
-    areas = np.bincount(parts[a], mesh.face_areas())
+    parts = connected_parts(mesh)
+    areas = np.bincount(parts[mesh.faces[:, 0]], mesh.face_areas())
     return submesh(mesh, parts == areas.argmax())
 
 

@@ -7,13 +7,13 @@ right is told by the scan: it must lie on the head, while the head may have more
 from __future__ import annotations
 
 import numpy as np
-import scipy.sparse
 from jaxtyping import Float, Int
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from data.cleaning import clean
 from data.registration import Oriented, matched_distance, refine_rigid, register
+from fields.connected_parts import connected_parts
 from fields.mesh import Mesh, transform_points
 from flame_jax.errors import InputError
 
@@ -60,10 +60,7 @@ def cleaned_scan(mesh: Mesh, *, source: str) -> Mesh:
 
 def _pieces(mesh: Mesh) -> Int[np.ndarray, " faces"]:
     """Which connected piece each triangle belongs to."""
-    ends = mesh.faces[:, [0, 1, 1, 2]].reshape(-1, 2)
-    count = len(mesh.vertices)
-    graph = scipy.sparse.coo_matrix((np.ones(len(ends), np.int8), ends.T), shape=(count, count))
-    return scipy.sparse.csgraph.connected_components(graph, directed=False)[1][mesh.faces[:, 0]]
+    return connected_parts(mesh)[mesh.faces[:, 0]]
 
 
 def places(mean: Mesh, scan: Mesh, *, source: str) -> list[Float[np.ndarray, "4 4"]]:
