@@ -31,6 +31,17 @@ _STEP = 0.02
 """Of departures from the regressions, whose entries are of the order of 0.01."""
 _JUDGED_BY = 1
 """Window whose count tells whether there is bone."""
+_WHOLE_FROM = 0.5
+"""Share of a whole skull's mean count from which on there is bone for certain: people's counts differ, and a hole
+leaves less. Chosen, not fitted, as are the next two; what was trained is tied to them."""
+_MOST_STANDARD = 8.0
+"""Standard deviations at which features end. What is so strange is doubted anyhow, and the network is to meet no number
+that is far from those that it was trained with."""
+_DOUBTED_FROM = 3.0
+"""τ in standard deviations of the features, times a factor of each anchor that begins at one and is trained: what
+differs by so much is half believed, as one would take three standard deviations for odd."""
+_LEAST_DOUBT = 0.1
+"""Least that this factor counts for: τ is divided by."""
 
 
 @jax.tree_util.register_dataclass
@@ -65,8 +76,8 @@ class SkullEncoder(nnx.Module):
     def __call__(self, first: FirstEstimate, features: Float[Array, "anchors windows features"]) -> SkullCode:
         """Encode what anchors saw (`fields.anchor_pooling.pooled`)."""
         seen = jnp.asarray(features).reshape(features.shape[0], SEEN)
-        presence = jnp.clip(seen[:, _JUDGED_BY * FEATURES] / (0.5 * first.plenty), 0.0, 1.0)
-        standard = jnp.clip((seen - first.centre) / first.scale, -8.0, 8.0)
+        presence = jnp.clip(seen[:, _JUDGED_BY * FEATURES] / (_WHOLE_FROM * first.plenty), 0.0, 1.0)
+        standard = jnp.clip((seen - first.centre) / first.scale, -_MOST_STANDARD, _MOST_STANDARD)
         estimate, trust, misfit = self._estimate(first, standard, presence)
         shown = jnp.concatenate(
             [presence[:, None] * standard, presence[:, None] * misfit, presence[:, None], trust[:, None]], axis=1
@@ -91,14 +102,14 @@ class SkullEncoder(nnx.Module):
         self, first: FirstEstimate, standard: jax.Array, presence: jax.Array
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
         infer, imply = first.infer + _STEP * self.infer[...], first.imply + _STEP * self.imply[...]
-        doubt = jnp.maximum(self.doubt[...], 0.1)
+        doubt = jnp.maximum(self.doubt[...], _LEAST_DOUBT)
         code: jax.Array = jnp.zeros(infer.shape[0], standard.dtype)
         trust, misfit = presence, standard
         for _ in range(self.rounds):
             expected = (imply @ code).reshape(standard.shape)
             misfit = standard - expected
             # What one person's bone differs by from what the code implies is of the order of the features' own spread.
-            trust = presence / (1.0 + jnp.mean(misfit**2, axis=1) / (3.0 * doubt) ** 2)
+            trust = presence / (1.0 + jnp.mean(misfit**2, axis=1) / (_DOUBTED_FROM * doubt) ** 2)
             code = jnp.asarray(infer @ (expected + trust[:, None] * misfit).reshape(-1))
         return code, trust, misfit
 
