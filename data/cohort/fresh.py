@@ -21,8 +21,8 @@ from flame_jax.model import Array
 
 TABLE_SD, LANDMARK_SD = 0.35, 0.25
 """How far a population's mean depths are from the table's, in standard deviations of a person's: all of them together,
-and each landmark for itself. Tables of one population differ from the pooled one by about as much; a network that was
-never told so would be too sure of itself."""
+and each landmark for itself. How far is an assumption of ours, without a source; a network that was never told that
+tables differ would be too sure of itself."""
 
 
 @jax.tree_util.register_dataclass
