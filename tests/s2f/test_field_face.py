@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+import s2f.skull_reading
 from data.prior import read_prior
 from data.shipped import PRIOR, PRIOR_ICT
 from eval.field_scores import Reconstruct
@@ -64,6 +65,17 @@ def test_hybrid_has_the_heads_topology_and_the_fields_surface(hybrid, parametric
     assert np.median(off) < 0.05
     assert off.mean() < 0.1
     assert np.abs(hybrid.distances(parametric.surface.mesh.vertices[above])).mean() > 3.0 * off.mean()
+
+
+def test_a_whole_skull_is_read_so_that_other_points_hardly_move_the_face(faces, skull, monkeypatch):
+    def moved() -> float:
+        readings = [read_skull(faces.model, skull, points=POINTS, fullness=None, seed=seed) for seed in (0, 1)]
+        heads = [faces.model.head(np.asarray(reading.posterior.mean)) for reading in readings]
+        return float(np.linalg.norm(heads[1] - heads[0], axis=1).mean())
+
+    whole = moved()
+    monkeypatch.setattr(s2f.skull_reading, "_CANDIDATES", POINTS)
+    assert whole < 0.4 * moved(), "as many readings as there are points for, not one"
 
 
 def test_what_is_spread_between_open_lips_follows_them(faces, skull):
