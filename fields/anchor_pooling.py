@@ -27,7 +27,8 @@ _OF_POINTS = 2_048
 _FEW = 0.02
 """Share of plenty from which on a window's means are taken for half."""
 _AT_ONCE = 64
-"""Anchors: their scores then stay in a core's cache, which is ten times as fast."""
+"""Anchors: their scores then stay in a core's cache. Of 8,192 points all 256 anchors at once take three times as much
+processor time, 27 instead of 9 ms; of 2,048 points as much."""
 
 
 @jax.tree_util.register_dataclass
