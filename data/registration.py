@@ -82,10 +82,12 @@ class Oriented:
         axes = np.linalg.svd(every.points - every.points.mean(axis=0), full_matrices=False)[2]
         open_sky, above = np.zeros(count), np.zeros(count)
         for direction in _sphere(64) @ axes:
-            facing = every.normals @ direction
-            blocked = scene.cast(lift, np.broadcast_to(direction, lift.shape)).hit
-            above += np.maximum(facing, 0)
-            open_sky += np.where(blocked, 0.0, np.maximum(facing, 0))
+            facing = np.maximum(every.normals @ direction, 0.0)
+            rows = np.flatnonzero(facing)
+            origins = lift[rows]
+            blocked = scene.blocked(origins, np.broadcast_to(direction, origins.shape))
+            above += facing
+            open_sky[rows] += np.where(blocked, 0.0, facing[rows])
         rows = np.flatnonzero(open_sky > _SKY_SHARE * above)
         return cls(every.points[rows], every.normals[rows], cKDTree(every.points[rows]))
 

@@ -78,6 +78,13 @@ class DistanceScene:
             _barycentric(answer["primitive_uvs"].numpy()),
         )
 
+    def blocked(
+        self, origins: Float[np.ndarray, "rays 3"], directions: Float[np.ndarray, "rays 3"]
+    ) -> Bool[np.ndarray, " rays"]:
+        """Whether each ray hits anything, which takes less than to find what."""
+        rays = np.concatenate([origins, directions], axis=-1)
+        return self._scene.test_occlusions(_query(rays)).numpy()
+
     def cast(self, origins: Float[np.ndarray, "rays 3"], directions: Float[np.ndarray, "rays 3"]) -> RayHits:
         """First hit of each ray; `directions` are unit vectors."""
         rays = np.concatenate([origins, directions], axis=-1)

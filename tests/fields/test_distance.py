@@ -67,3 +67,13 @@ def test_nothing_asked_nothing_answered() -> None:
     scene = DistanceScene(sphere())
     assert scene.distance(np.zeros((0, 3))).shape == (0,)
     assert scene.signed_distance(np.zeros((0, 3))).shape == (0,)
+
+
+def test_blocked_are_the_rays_that_hit() -> None:
+    scene = DistanceScene(sphere(10.0))
+    origins, directions = _RNG.normal(size=(2, 500, 3))
+    origins *= 8.0
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    blocked = scene.blocked(origins, directions)
+    assert 0.2 < blocked.mean() < 0.8
+    np.testing.assert_array_equal(blocked, scene.cast(origins, directions).hit)
