@@ -73,9 +73,11 @@ def bend(template: Template, target: Oriented) -> Bend:
         weight = weight * 6 * _NODES / len(template.points)
         columns = [kernel[use] * normal[:, axis : axis + 1] for axis in range(3)]
         columns.append(np.einsum("pdk,pd->pk", template.modes[use], normal))
-        design = np.concatenate(columns, axis=1)
-        system = (design * weight[:, None]).T @ design + prior
-        solution = scipy.linalg.solve(system, design.T @ (weight * wanted), assume_a="pos")
+        # Weighted by roots: NumPy computes half of a matrix's product with its own transpose.
+        root = np.sqrt(weight)
+        design = np.concatenate(columns, axis=1) * root[:, None]
+        system = design.T @ design + prior
+        solution = scipy.linalg.solve(system, design.T @ (root * wanted), assume_a="pos")
         result = Bend(nodes, solution[: 3 * _NODES].reshape(3, _NODES).T, solution[3 * _NODES :])
     return result
 
