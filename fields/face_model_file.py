@@ -1,7 +1,7 @@
 """A trained face field as one file: parameters, prior and what they are. Nothing in a file is ever run.
 
 A NumPy archive without pickles. Parameters, modes and regressions are in half precision, positions in single; the grids
-are rasterised anew when the file is read.
+are rasterised when the file is read for the first time.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fields.face_model import FaceModel
 from fields.face_prior import FacePrior
 from fields.field_config import EncoderConfig, FieldConfig, ResidualConfig
 from fields.first_estimate import FirstEstimate
-from fields.head_grids import head_grids
+from fields.head_grids import kept_head_grids
 from fields.latent import POSE
 from fields.mesh import Mesh
 from fields.named_leaves import by_name, with_structure_of
@@ -153,7 +153,7 @@ def _prior(arrays: Mapping[str, np.ndarray], config: FieldConfig) -> FacePrior:
     faces = own["faces"].astype(np.int32)
     if faces.min() < 0 or faces.max() >= vertices:
         raise ValueError("prior.faces")
-    grids = head_grids(Mesh(own["mean"].astype(np.float64), faces))
+    grids = kept_head_grids(Mesh(own["mean"].astype(np.float64), faces))
     return FacePrior(own["mean"], own["modes"], own["open_mouth"], faces, grids, anchors, first)
 
 

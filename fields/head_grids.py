@@ -10,16 +10,24 @@ Read back at 2.5 mm: the distance is off by 0.03 mm on average on the face of th
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import hashlib
+from pathlib import Path
 
 import jax
 import numpy as np
+import open3d as o3d
 from jaxtyping import Float, Int
 from scipy.ndimage import map_coordinates
 
 from fields.distance import DistanceScene
 from fields.mesh import Mesh
+from flame_jax.array_archive import read_arrays
+from flame_jax.errors import InputError
+from flame_jax.kept_arrays import keep_arrays
 from flame_jax.model import Array
+from flame_jax.user_cache import user_cache
 
 SPACING_MM = 2.5
 MARGIN_MM = 14.0
@@ -28,6 +36,8 @@ _COARSE = 3
 """Cells of the coarse grid are so many times as large."""
 _BAND_MM = 16.0
 """Farther from the surface than this, values come from the coarse grid."""
+_VERSION = 1
+"""Counts changes of the program after which grids that were kept are no longer what it rasterises."""
 
 
 @jax.tree_util.register_dataclass
@@ -71,6 +81,32 @@ def head_grids(mean: Mesh, spacing_mm: float = SPACING_MM) -> HeadGrids:
         ids=ids.reshape(*shape, 3).astype(np.int32),
         weights=weights.reshape(*shape, 3).astype(np.float32),
     )
+
+
+def kept_head_grids(mean: Mesh) -> HeadGrids:
+    """`head_grids`, rasterised once: kept in `s2f/grids` of the user's cache, if that can be written."""
+    path = _kept_at(mean)
+    kept = None if path is None else read_arrays(path, [field.name for field in dataclasses.fields(HeadGrids)])
+    if kept is not None:
+        return HeadGrids(**kept)
+    grids = head_grids(mean)
+    if path is not None:
+        # A cache is a convenience: without it the result is the same.
+        with contextlib.suppress(InputError):
+            keep_arrays(path, {name: np.asarray(array) for name, array in vars(grids).items()})
+    return grids
+
+
+def _kept_at(mean: Mesh) -> Path | None:
+    """The file of a mesh's grids, named by everything that they depend on; None where there is no home."""
+    settings = (_VERSION, SPACING_MM, MARGIN_MM, _COARSE, _BAND_MM, o3d.__version__)
+    content = hashlib.sha256(repr(settings).encode())
+    for array in (np.ascontiguousarray(mean.vertices, "<f8"), np.ascontiguousarray(mean.faces, "<i4")):
+        content.update(str(array.shape).encode() + array.tobytes())
+    try:
+        return user_cache() / "s2f" / "grids" / f"{content.hexdigest()[:32]}.npz"
+    except RuntimeError:
+        return None
 
 
 def _nodes(low: np.ndarray, spacing: float, count: np.ndarray) -> Float[np.ndarray, "x y z 3"]:

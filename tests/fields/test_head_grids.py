@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 
 import jax
 import numpy as np
 import pytest
 
+import fields.head_grids
 from data.face_region import face_triangles
 from fields.distance import DistanceScene
-from fields.head_grids import MARGIN_MM, SPACING_MM, HeadGrids, head_grids
+from fields.head_grids import MARGIN_MM, SPACING_MM, HeadGrids, head_grids, kept_head_grids
 from fields.head_warp import mean_distance
 from fields.mesh import Mesh
 from fields.sampling import sample_surface
@@ -101,3 +103,31 @@ def test_a_ball_is_as_far_as_its_formula_says() -> None:
     found, true = distances(ball(), far), np.linalg.norm(far, axis=1) - _RADIUS
     np.testing.assert_allclose(found[:2], true[:2], atol=0.5)
     assert true[2] - 0.5 < found[2] < 1.2 * true[2]
+
+
+def test_grids_are_rasterised_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    mesh = sphere(_RADIUS)
+    made = kept_head_grids(mesh)
+    (file,) = (tmp_path / "s2f" / "grids").iterdir()
+
+    def never(*_: object) -> None:
+        pytest.fail("rasterised again")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fields.head_grids, "head_grids", never)
+        kept = kept_head_grids(mesh)
+    for name, array in vars(made).items():
+        assert getattr(kept, name).dtype == array.dtype
+        np.testing.assert_array_equal(getattr(kept, name), array, err_msg=name)
+    other = kept_head_grids(sphere(1.1 * _RADIUS))
+    assert other.distance.shape != made.distance.shape, "another head has its own"
+    file.write_bytes(file.read_bytes()[:-100])
+    np.testing.assert_array_equal(kept_head_grids(mesh).distance, made.distance, err_msg="damaged, and made again")
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("not a folder")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    mesh = sphere(_RADIUS)
+    np.testing.assert_array_equal(kept_head_grids(mesh).distance, head_grids(mesh).distance)
