@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from fields.mesh import Mesh
 from s2f.shading import Surface, shade, to_linear, to_srgb
@@ -74,11 +74,16 @@ class Layer:
         """The mesh prepared for rays."""
         return Surface(self.mesh)
 
+    @functools.cached_property
+    def at_pixels(self) -> dict[Frame, Seen]:
+        """What the middles of a picture's pixels saw of the mesh, filled as pictures are drawn."""
+        return {}
+
     def restyled(self, **changes: Any) -> Layer:
-        """The same mesh with another look; the prepared surface is shared."""
+        """The same mesh with another look; what rays found and find is shared."""
         other = dataclasses.replace(self, **changes)
         if other.mesh is self.mesh:
-            other.__dict__["surface"] = self.surface
+            other.__dict__.update(surface=self.surface, at_pixels=self.at_pixels)
         return other
 
 
@@ -101,12 +106,39 @@ class Frame:
         middle = 0.5 * np.array([self.width_px, self.height_px])
         return middle + local[:, :2] * np.array([1.0, -1.0]) / self.mm_per_px, local[:, 2]
 
+    def pixels(self) -> Float[np.ndarray, "pixels 2"]:
+        """Pixel coordinates of the pixels' middles, row by row."""
+        rows, columns = np.mgrid[: self.height_px, : self.width_px].reshape(2, -1)
+        return np.stack([columns, rows], axis=1) + 0.5
+
     def ray_origins(self, columns_rows: Float[np.ndarray, "rays 2"], nearness_mm: float) -> Float[np.ndarray, "rays 3"]:
         """Points of the head frame behind pixel coordinates, on the plane `nearness_mm` before the centre."""
         middle = 0.5 * np.array([self.width_px, self.height_px])
         plane = (columns_rows - middle) * np.array([1.0, -1.0]) * self.mm_per_px
         right, up, towards = self.view.axes()
         return np.asarray(self.centre_mm) + plane[:, :1] * right + plane[:, 1:] * up + nearness_mm * towards
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """What rays saw of a mesh, in single precision from the hit on: it is ample for 8 bits and twice as fast."""
+
+    found: Int[np.ndarray, " hits"]
+    """Which rays hit it."""
+    depth: Float[np.ndarray, " hits"]
+    """In mm behind the plane of the frame's centre."""
+    corners: Int[np.ndarray, "hits 3"]
+    """Vertices of the triangles that were hit …"""
+    weights: Float[np.ndarray, "hits 3"]
+    """… and how much each counts."""
+    normals: Float[np.ndarray, "hits 3"]
+    """Unit, in the camera's axes, towards the viewer."""
+    ambient: Float[np.ndarray, " hits"]
+    """Share of the sky that is seen from there."""
+
+    def of(self, values: Float[np.ndarray, "vertices numbers"]) -> Float[np.ndarray, "hits numbers"]:
+        """Values of vertices where the mesh was hit."""
+        return _interpolated(values, self.corners, self.weights)
 
 
 def render(
@@ -130,9 +162,8 @@ def render(
 
 def render_frame(layers: Sequence[Layer], frame: Frame) -> UInt8[np.ndarray, "height width 4"]:
     """`render` for a ready-made frame."""
-    rows, columns = np.mgrid[: frame.height_px, : frame.width_px].reshape(2, -1)
-    centres = np.stack([columns, rows], axis=1) + 0.5
-    image = _sample(layers, frame, centres)
+    centres = frame.pixels()
+    image = _sample(layers, frame, None)
     edge = np.flatnonzero(_edges(image.reshape(frame.height_px, frame.width_px, 4)).ravel())
     offsets = (np.arange(SUBSAMPLES) + 0.5) / SUBSAMPLES - 0.5
     grid = np.stack(np.meshgrid(offsets, offsets), axis=-1).reshape(-1, 2)
@@ -173,12 +204,13 @@ def visible(
     return np.any(open_sky.reshape(-1, len(places)), axis=1)
 
 
-def _sample(layers: Sequence[Layer], frame: Frame, columns_rows: np.ndarray) -> np.ndarray:
-    """Premultiplied linear RGBA at pixel coordinates."""
-    samples = [_sample_layer(layer, frame, columns_rows) for layer in layers if len(layer.mesh.faces)]
+def _sample(layers: Sequence[Layer], frame: Frame, columns_rows: np.ndarray | None) -> np.ndarray:
+    """Premultiplied linear RGBA at pixel coordinates, or in the middles of all pixels."""
+    count = frame.width_px * frame.height_px if columns_rows is None else len(columns_rows)
+    samples = [_sample_layer(layer, frame, columns_rows, count) for layer in layers if len(layer.mesh.faces)]
     if len(samples) == 1:
         return samples[0][1]
-    result = np.zeros((len(columns_rows), 4), dtype=np.float32)
+    result = np.zeros((count, 4), dtype=np.float32)
     if not samples:
         return result
     some = np.flatnonzero(np.any([colour[:, 3] > 0.0 for _, colour in samples], axis=0))
@@ -191,13 +223,36 @@ def _sample(layers: Sequence[Layer], frame: Frame, columns_rows: np.ndarray) -> 
     return result
 
 
-def _sample_layer(layer: Layer, frame: Frame, columns_rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Depth in mm behind the centre's plane (infinite where missed) and premultiplied linear RGBA of one layer.
+def _sample_layer(
+    layer: Layer, frame: Frame, columns_rows: np.ndarray | None, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Depth in mm behind the centre's plane (infinite where missed) and premultiplied linear RGBA of one layer."""
+    if columns_rows is not None:
+        seen = _seen(layer, frame, columns_rows)
+    else:
+        # Rows of a figure show one mesh in several looks.
+        if frame not in layer.at_pixels:
+            layer.at_pixels[frame] = _seen(layer, frame, frame.pixels())
+        seen = layer.at_pixels[frame]
+    if layer.vertex_colours is None:
+        albedo = np.broadcast_to(
+            to_linear(np.asarray(layer.colour, dtype=np.float64)).astype(np.float32), seen.normals.shape
+        )
+    else:
+        albedo = seen.of(to_linear(layer.vertex_colours))
+    light = shade(albedo, seen.normals, seen.ambient, specular=layer.specular, gloss=layer.gloss)
+    light = layer.relief * light + (1.0 - layer.relief) * albedo
+    rim = layer.opacity if layer.rim_opacity is None else layer.rim_opacity
+    alpha = layer.opacity + (rim - layer.opacity) * (1.0 - seen.normals[:, 2]) ** 1.5
+    depth = np.full(count, np.inf)
+    colour = np.zeros((count, 4), dtype=np.float32)
+    depth[seen.found] = seen.depth
+    colour[seen.found] = np.concatenate([np.clip(light, 0.0, 1.0) * alpha[:, None], alpha[:, None]], axis=1)
+    return depth, colour
 
-    Single precision from the hit on: it is ample for 8 bits and twice as fast.
-    """
-    depth = np.full(len(columns_rows), np.inf)
-    colour = np.zeros((len(columns_rows), 4), dtype=np.float32)
+
+def _seen(layer: Layer, frame: Frame, columns_rows: np.ndarray) -> Seen:
+    """The first hits of rays through pixel coordinates."""
     projected, nearness = frame.project(layer.mesh.vertices)
     inside = np.all((columns_rows >= projected.min(axis=0)) & (columns_rows <= projected.max(axis=0)), axis=1)
     candidates = np.flatnonzero(inside)
@@ -205,32 +260,25 @@ def _sample_layer(layer: Layer, frame: Frame, columns_rows: np.ndarray) -> tuple
     axes = frame.view.axes()
     origins = frame.ray_origins(columns_rows[candidates], near)
     hits = layer.surface.scene.cast(origins, np.broadcast_to(-axes[2], origins.shape))
-    found = candidates[hits.hit]
     corners = layer.mesh.faces[hits.face_ids[hits.hit]]
     weights = hits.barycentric[hits.hit].astype(np.float32)
-
-    def interpolated(values: np.ndarray) -> np.ndarray:
-        values = values.astype(np.float32)
-        return sum(weights[:, corner, None] * values[corners[:, corner]] for corner in range(3))
-
-    normals = interpolated(layer.surface.normals @ axes.T)
+    normals = _interpolated(layer.surface.normals @ axes.T, corners, weights)
     normals /= np.maximum(np.sqrt(np.einsum("pd,pd->p", normals, normals)), 1e-6)[:, None]
     # An interpolated normal may lean away from the viewer at an outline; inside out it does so everywhere.
     normals[:, 2] = np.abs(normals[:, 2])
-    ambient = interpolated(layer.surface.ambient[:, None])[:, 0]
-    if layer.vertex_colours is None:
-        albedo = np.broadcast_to(
-            to_linear(np.asarray(layer.colour, dtype=np.float64)).astype(np.float32), normals.shape
-        )
-    else:
-        albedo = interpolated(to_linear(layer.vertex_colours))
-    light = shade(albedo, normals, ambient, specular=layer.specular, gloss=layer.gloss)
-    light = layer.relief * light + (1.0 - layer.relief) * albedo
-    rim = layer.opacity if layer.rim_opacity is None else layer.rim_opacity
-    alpha = layer.opacity + (rim - layer.opacity) * (1.0 - normals[:, 2]) ** 1.5
-    depth[found] = hits.distance[hits.hit] - near
-    colour[found] = np.concatenate([np.clip(light, 0.0, 1.0) * alpha[:, None], alpha[:, None]], axis=1)
-    return depth, colour
+    return Seen(
+        found=candidates[hits.hit],
+        depth=hits.distance[hits.hit] - near,
+        corners=corners,
+        weights=weights,
+        normals=normals,
+        ambient=_interpolated(layer.surface.ambient[:, None], corners, weights)[:, 0],
+    )
+
+
+def _interpolated(values: np.ndarray, corners: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    values = values.astype(np.float32)
+    return sum(weights[:, corner, None] * values[corners[:, corner]] for corner in range(3))
 
 
 def _edges(image: np.ndarray) -> np.ndarray:
