@@ -281,4 +281,5 @@ def save_figure(page: Image.Image, path: Path | str, caption: str, credit: str, 
     for key, text in texts:
         info.add_itxt(key, text)
     with whole_file(path) as unfinished:
-        page.save(unfinished, format="PNG", pnginfo=info, dpi=(DOTS_PER_INCH, DOTS_PER_INCH))
+        # Two levels less than usual: 6 % larger in half the time.
+        page.save(unfinished, format="PNG", compress_level=4, pnginfo=info, dpi=(DOTS_PER_INCH, DOTS_PER_INCH))
