@@ -12,7 +12,6 @@ import dataclasses
 import numpy as np
 from jaxtyping import Float
 
-from data.face_region import face_triangles
 from data.prior import AnatomyPrior
 from data.warp import similarity
 from eval.cohort_inversion import PENALTIES
@@ -58,10 +57,8 @@ class LinearReference:
         Raises:
             InputError: The two priors' skulls do not come from the same template.
         """
-        seen, heads = people.skulls.reshape(len(people), -1), people.heads.reshape(len(people), -1)
-        mean = Mesh(people.heads.mean(axis=0, dtype=np.float64), prior.head.faces)
-        face = np.unique(mean.faces[face_triangles(mean, prior.landmark_points())])
-        penalty = best_penalty(seen, people.heads[:, face].reshape(len(people), -1), PENALTIES)
+        seen, heads = people.seen(), people.heads.reshape(len(people), -1)
+        penalty = best_penalty(seen, people.faces(prior), PENALTIES)
         loudness = float(seen.std(axis=0).mean()) * np.sqrt(seen.shape[1])
         told = np.concatenate([seen, loudness * people.fullness[:, None]], axis=1)
         return cls(
@@ -72,7 +69,7 @@ class LinearReference:
             ridge=Ridge.fit(seen, heads, penalty),
             told=Ridge.fit(told, heads, penalty),
             loudness=loudness,
-            mean_head=mean,
+            mean_head=people.mean_head(prior),
         )
 
     def T_head_skull(self, skull: Mesh) -> Float[np.ndarray, "4 4"]:

@@ -16,7 +16,7 @@ from sklearn.decomposition import PCA
 
 from eval.ridge import held_back
 
-MOST_LATENT = 60
+MOST_LATENT = 120
 """Latent components that are tried."""
 _COMPONENTS = 300, 100
 """Principal components of what is seen and of the results."""

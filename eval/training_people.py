@@ -17,10 +17,12 @@ from data.cohort.anatomy import Anatomy
 from data.cohort.generator import make_anatomy
 from data.cohort.skeleton import make_skeleton
 from data.cohort.variants import Variant
+from data.face_region import face_triangles
 from data.jaw_opening import JawOpening
 from data.pairs.content import digest_of, prior_digest
 from data.prior import AnatomyPrior
 from eval.cohort_people import draw_people
+from fields.mesh import Mesh
 from flame_jax.kept_arrays import keep_arrays, read_kept
 
 POINTS = 1_500
@@ -48,6 +50,21 @@ class TrainingPeople:
 
     def __len__(self) -> int:
         return len(self.heads)
+
+    def seen(self) -> Float[np.ndarray, "people numbers"]:
+        """The skulls' points, a row for each person."""
+        return self.skulls.reshape(len(self), -1)
+
+    def mean_head(self, prior: AnatomyPrior) -> Mesh:
+        """Mean of the heads in the head frames of their skulls, mm; `prior` is that of the people."""
+        return Mesh(self.heads.mean(axis=0, dtype=np.float64), prior.head.faces)
+
+    def faces(self, prior: AnatomyPrior) -> Float[np.ndarray, "people face_numbers"]:
+        """The heads' vertices in the face region of the mean head, a row for each person: what a regression is judged
+        by."""
+        mean = self.mean_head(prior)
+        face = np.unique(mean.faces[face_triangles(mean, prior.landmark_points())])
+        return self.heads[:, face].reshape(len(self), -1)
 
 
 _NAMES = [field.name for field in dataclasses.fields(TrainingPeople)]
