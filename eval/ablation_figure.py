@@ -18,5 +18,5 @@ def ablation_figure(path: Path, study: AblationStudy, which: str) -> None:
         )
         for row in (*study.rows, *study.references)
     ]
-    title = f"{study.question} ({len(study.numbers)} people, {which} skulls)"
+    title = f"{study.suite}: {len(study.numbers)} people, {which} skulls"
     dots.dots(path, rows, "mean error of the face, mm", title)
