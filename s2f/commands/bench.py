@@ -13,7 +13,9 @@ from s2f.commands.bench_cohort import BenchCohort
 from s2f.commands.bench_field import BenchField
 from s2f.commands.bench_flame import BenchFlame
 from s2f.commands.bench_mesh import BenchMesh
+from s2f.commands.bench_retrieval import BenchRetrieval
 from s2f.commands.bench_round_trip import BenchRoundTrip
+from s2f.commands.bench_sensitivity import BenchSensitivity
 
 _Subject = (
     Annotated[BenchFlame, tyro.conf.subcommand("flame")]
@@ -23,6 +25,8 @@ _Subject = (
     | Annotated[BenchCohort, tyro.conf.subcommand("cohort")]
     | Annotated[BenchMesh, tyro.conf.subcommand("mesh")]
     | Annotated[BenchField, tyro.conf.subcommand("field")]
+    | Annotated[BenchRetrieval, tyro.conf.subcommand("retrieval")]
+    | Annotated[BenchSensitivity, tyro.conf.subcommand("sensitivity")]
 )
 
 
