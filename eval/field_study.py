@@ -78,6 +78,7 @@ def study_field(
     damaged: Sequence[HeldOutCase],
     prior: AnatomyPrior,
     reference: LinearReference,
+    baselines: Mapping[str, Reconstruct] | None = None,
     *,
     kept: Path | None = None,
     say: Callable[[str], None] = lambda text: None,
@@ -91,6 +92,8 @@ def study_field(
         damaged: … and the same people with it.
         prior: That skulls are aligned with.
         reference: Trained.
+        baselines: Further ones than the mean head and the parametric route, by name; none if None. Not told the
+            fullness.
         kept: Folder for scores of the parametric route, which takes long and does not change; none if None.
         say: Shows what is being done.
     """
@@ -104,6 +107,8 @@ def study_field(
                 scores[title] = score_cases(reconstruct, cases, told=told, say=_prefixed(say, f"{title}, {name}"))
         scores[MEAN] = score_cases(mean, cases, say=_prefixed(say, f"{MEAN}, {name}"))
         scores[PARAMETRIC] = _parametric(prior, cases, kept, _prefixed(say, f"{PARAMETRIC}, {name}"))
+        for title, baseline in (baselines or {}).items():
+            scores[title] = score_cases(baseline, cases, say=_prefixed(say, f"{title}, {name}"))
         sets.append(SetStudy(cases, scores, _gross(cases, prior), _calibrations(scores)))
     return FieldStudy(
         judged=next(iter(methods)),

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from s2f.field_file import TrainedField
 
 REPRESENTATIONS = ("hybrid", "implicit", "parametric")
+ALWAYS = ("mean-head", "classic")
+"""Baselines that are measured whether or not they are named: goals are set against them."""
 SHOWN = 8
 """Cases on the sheet: the first undamaged ones, whatever came of them."""
 
@@ -28,7 +30,9 @@ class FieldBench:
     """The first is judged."""
     people: int
     trained_on: int
-    """People that the linear reference learns from: of the field's own head model and generator."""
+    """People that the linear reference and the baselines learn from: of the field's own head model and generator."""
+    baselines: Sequence[str]
+    """Names of `eval.baselines.named`."""
     kept: Path
     """Folder for test cases, training people, and the scores of the route without a network."""
 
@@ -46,17 +50,15 @@ def run_field_bench(bench: FieldBench, out: Path, say: Callable[[str], None]) ->
 
     Raises `InputError` where a file cannot be read or written.
     """
-    from data.cohort.variants import TRAIN
     from data.cores import cores
-    from data.jaw_opening import read_jaw_opening
     from data.prior import read_prior
-    from data.residual_modes import with_residual_modes
-    from data.shipped import JAW_OPEN, JAW_OPEN_ICT, PRIOR, PRIOR_ICT
+    from data.shipped import JAW_OPEN_ICT, PRIOR, PRIOR_ICT
+    from eval.baselines.named import make_baseline
     from eval.field_report import as_dict, markdown
     from eval.field_study import study_field
     from eval.held_out import DAMAGED, UNDAMAGED, HeldOutSet, make_held_out
     from eval.linear_reference import LinearReference
-    from eval.training_people import training_people
+    from s2f.baseline_learning import baseline_learning
     from s2f.field_face import FieldFaces
     from s2f.field_method import FieldMethod
     from s2f.field_sheet import field_sheet
@@ -71,16 +73,19 @@ def run_field_bench(bench: FieldBench, out: Path, say: Callable[[str], None]) ->
         )
         for severities in (UNDAMAGED, DAMAGED)
     ]
-    plain, test_prior = read_prior(PRIOR), read_prior(PRIOR_ICT)
-    prior = with_residual_modes(plain, bench.field.model.config.residual_modes)
-    people = training_people(
-        prior, TRAIN, read_jaw_opening(JAW_OPEN, prior), bench.trained_on, bench.kept / "training_people", say
+    test_prior = read_prior(PRIOR_ICT)
+    learning = baseline_learning(
+        bench.kept, say, people=bench.trained_on, residual_modes=bench.field.model.config.residual_modes
     )
     say("training the linear reference")
-    reference = LinearReference.train(people, prior, test_prior)
+    reference = LinearReference.train(learning.people, learning.prior, test_prior)
+    say("training the baselines")
+    baselines = {name: make_baseline(name, learning) for name in bench.baselines if name not in ALWAYS}
     faces = FieldFaces(bench.field.model, bench.field.skull_points)
     methods = {f"{name} field": FieldMethod(faces, name) for name in bench.representations}  # type: ignore[arg-type]
-    study = study_field(methods, cases[0], cases[1], plain, reference, kept=bench.kept / "scores", say=say)
+    study = study_field(
+        methods, cases[0], cases[1], learning.prior, reference, baselines, kept=bench.kept / "scores", say=say
+    )
     first = next(iter(methods.values()))
     shown = [case for case in cases[0] if case.placed is not None][:SHOWN]
     say("drawing the sheet")

@@ -14,9 +14,9 @@ _OptionalPath = tyro.conf.arg(metavar="PATH", help_behavior_hint="")
 @dataclasses.dataclass(frozen=True)
 class BenchField:
     """Measure a field on 100 people of another head model and generator, undamaged and damaged, in the skull's frame:
-    against ridge regression with true correspondence, the mean head, and the route without a network; with intervals,
-    calibration, and a sheet of eight cases. Takes an hour the first time: skulls are aligned, and people drawn to train
-    the regression; both are kept in --kept."""
+    against ridge regression with true correspondence, the mean head, the route without a network, and further baselines
+    if asked for; with intervals, calibration, and a sheet of eight cases. Takes an hour the first time: skulls are
+    aligned, and people drawn to train the regression; both are kept in --kept."""
 
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Where to write: table.md, study.json, sheet.png."""
@@ -27,9 +27,11 @@ class BenchField:
     people: int = 100
     """Of the test set."""
     trained_on: int = 2_000
-    """People that the linear reference learns from."""
+    """People that the linear reference and the baselines learn from."""
     representations: tuple[str, ...] = ("hybrid", "implicit", "parametric")
     """What to measure; the first is judged."""
+    baselines: tuple[str, ...] = ("mean-head", "classic")
+    """What to measure beside it, of mean-head, classic, ridge, pls and nearest; the first two always are."""
     overwrite: bool = False
     """Replace the results of an earlier run."""
 
@@ -42,6 +44,10 @@ class BenchField:
         outputs = [self.out / name for name in ("table.md", "study.json", "sheet.png")]
         check_outputs(outputs, overwrite=self.overwrite)
 
+        from eval.baselines.named import check_baselines
+
+        check_baselines(self.baselines)
+
         from data.shipped import FIELD
         from s2f.compilation_cache import use_compilation_cache
         from s2f.field_bench import FieldBench, run_field_bench
@@ -51,7 +57,7 @@ class BenchField:
         use_compilation_cache()
         steps = Steps()
         field = read_field(self.checkpoint or FIELD)
-        bench = FieldBench(field, self.representations, self.people, self.trained_on, self.kept)
+        bench = FieldBench(field, self.representations, self.people, self.trained_on, self.baselines, self.kept)
         with steps.step("measuring the field") as say:
             print(run_field_bench(bench, self.out, say))
         return 0

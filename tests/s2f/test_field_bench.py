@@ -30,9 +30,12 @@ def test_tables_numbers_and_sheet(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(eval.held_out, "make_held_out", lambda *args, **options: next(sets))
     monkeypatch.setattr(eval.training_people, "training_people", lambda *args: people())
     write_face_model(tmp_path / "field.npz", tiny_model(), {"credit": "of the tests"})
-    bench = FieldBench(read_field(tmp_path / "field.npz"), ("parametric",), 1, 10, tmp_path / "kept")
+    bench = FieldBench(
+        read_field(tmp_path / "field.npz"), ("parametric",), 1, 10, ("classic", "nearest"), tmp_path / "kept"
+    )
     text = run_field_bench(bench, tmp_path / "out", lambda text: None)
     assert "Goals for parametric field" in text
+    assert text.count("| nearest | 1 |") == 1
     assert (tmp_path / "out" / "table.md").read_text(encoding="utf-8") == text + "\n"
     study = json.loads((tmp_path / "out" / "study.json").read_text(encoding="utf-8"))
     assert study["sha256"] == bench.field.sha256
