@@ -22,7 +22,7 @@ _POINTS = 1_500
 """Of the skull, which the regression sees: 5 mm apart on the outer surface. Correspondence makes them enough."""
 _SAMPLES = 4_000
 """Points of each true face."""
-PENALTIES = (15.0, 50.0, 150.0, 500.0, 1500.0, 5000.0)
+PENALTIES = (15.0, 50.0, 150.0, 500.0, 1500.0, 5000.0, 15000.0, 50000.0)
 """mm², relative to centred coordinates."""
 
 
