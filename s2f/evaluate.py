@@ -58,6 +58,20 @@ def field_to_score(
     return Scored(f"{representation} field", method, told, (), about)
 
 
+def baseline_to_score(
+    name: str, prior: AnatomyPrior, *, kept: Path, told: bool, say: Callable[[str], None] = lambda text: None
+) -> Scored:
+    """A baseline of `eval.baselines`, trained. Raises `InputError` for a name that is none, or where what it learns
+    from cannot be read or drawn."""
+    from eval.aligned_method import AlignedMethod
+    from eval.baselines.named import make_baseline
+    from s2f.baseline_learning import PEOPLE, baseline_learning
+
+    method = make_baseline(name, baseline_learning(kept, say))
+    about = {"baseline": name, "people_to_learn_from": PEOPLE}
+    return Scored(f"{name} baseline", AlignedMethod(method, prior, told), told, (), about)
+
+
 def submission_to_score(folder: Path, cases: Collection[str]) -> Scored:
     """Somebody's predictions. Raises `InputError` where the folder is not as `docs/submission.md` says."""
     from eval.submission import read_submission

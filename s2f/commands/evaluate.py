@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -25,7 +26,7 @@ class Evaluate:
     """Score faces against true ones, as they lie in the skull's frame, without any alignment.
 
     On a folder of pairs, or on a CT, whose own skin is the truth. What is scored is a trained field, the shipped one if
-    nothing is said, or a folder of predicted meshes from any method (docs/submission.md).
+    nothing is said, a folder of predicted meshes from any method (docs/submission.md), or a baseline.
     """
 
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
@@ -39,6 +40,10 @@ class Evaluate:
     """The field: a training run's folder or a model's file; the shipped one if not given."""
     predictions: Annotated[Path | None, _OptionalFolder] = None
     """Folder of predicted meshes to score instead of a field."""
+    baseline: Annotated[str | None, tyro.conf.arg(metavar="NAME", help_behavior_hint="")] = None
+    """A baseline to score instead of a field: mean-head, classic, ridge, pls or nearest."""
+    kept: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("out/bench")
+    """Folder for the made people that baselines learn from, which take long to draw, as s2f bench has it."""
     mask: Annotated[Path | None, _OptionalFile] = None
     """JSON of boxes, spheres and half-spaces of the CT that are not scored. Without, NAME.mask.json beside the CT, or
     mask.json in its folder of slices, is taken."""
@@ -82,10 +87,10 @@ class Evaluate:
 
         use_compilation_cache()
         steps = Steps()
-        with steps.step("loading"):
+        with steps.step("loading") as say:
             prior = read_prior(self.prior or PRIOR)
             subjects, data = self._subjects(prior)
-            scored = self._scored(prior, [name for name, _ in subjects])
+            scored = self._scored(prior, [name for name, _ in subjects], say)
         settings = {name: str(value) if isinstance(value, Path) else value for name, value in vars(self).items()}
         with steps.step("scoring") as say:
             evaluation = run_evaluation(scored, subjects, self.out, about={"settings": settings} | data, say=say)
@@ -102,19 +107,18 @@ class Evaluate:
         """Raise InputError for what can be seen without reading anything."""
         if (self.pairs is None) == (self.volume is None):
             raise InputError("give either --pairs, a folder of skulls and their faces, or --volume, a CT")
+        if self.predictions is not None and self.baseline is not None:
+            raise InputError("--predictions and --baseline are both to be scored; give one of them")
+        is_field = self.predictions is None and self.baseline is None
         for given, option, need, there in (
             (self.mask is not None, "--mask", "--volume; pairs have a mask.json beside them", self.volume is not None),
             (self.series is not None, "--series", "--volume", self.volume is not None),
             (self.limit is not None, "--limit", "--pairs", self.pairs is not None),
-            (self.checkpoint is not None, "--checkpoint", "a field, not --predictions", self.predictions is None),
-            (
-                self.representation is not None,
-                "--representation",
-                "a field, not --predictions",
-                self.predictions is None,
-            ),
-            (self.samples != 0, "--samples", "a field; predictions bring their own", self.predictions is None),
-            (self.told, "--told", "a field; predictions say it in submission.json", self.predictions is None),
+            (self.checkpoint is not None, "--checkpoint", "a field", is_field),
+            (self.representation is not None, "--representation", "a field", is_field),
+            (self.samples != 0, "--samples", "a field; predictions bring their own", is_field),
+            (self.told, "--told", "a method of ours; submission.json says it of predictions", self.predictions is None),
+            (self.prior is not None, "--prior", "a field or predictions", self.baseline is None),
         ):
             if given and not there:
                 raise InputError(f"{option} goes with {need}; leave it out")
@@ -147,9 +151,11 @@ class Evaluate:
         data = {"pairs_found": len(found), "pairs_taken": len(pairs)}
         return [(pair.folder.name, functools.partial(read_pair, pair, prior)) for pair in pairs], data
 
-    def _scored(self, prior: AnatomyPrior, names: list[str]) -> Scored:
-        from s2f.evaluate import field_to_score, submission_to_score
+    def _scored(self, prior: AnatomyPrior, names: list[str], say: Callable[[str], None]) -> Scored:
+        from s2f.evaluate import baseline_to_score, field_to_score, submission_to_score
 
+        if self.baseline is not None:
+            return baseline_to_score(self.baseline, prior, kept=self.kept, told=self.told, say=say)
         if self.predictions is not None:
             return submission_to_score(self.predictions, names)
         return field_to_score(

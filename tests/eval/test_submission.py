@@ -34,6 +34,7 @@ def test_meshes_come_from_the_skull_s_frame_to_the_head_frame(tmp_path: Path, su
     assert [path.name for path in submission.cases["a"].samples] == ["a_sample_2.ply", "a_sample_10.ply"]
     answer = submission(subject)
     np.testing.assert_allclose(answer.prediction.mesh.vertices, BALL.vertices, atol=1e-3)
+    assert answer.prediction.sd_mm is not None
     np.testing.assert_allclose(answer.prediction.sd_mm, np.linspace(0.0, 3.0, len(BALL.vertices)))
     np.testing.assert_allclose(
         answer.prediction.samples[1].vertices, BALL.transformed(subject.T_head_input).vertices, atol=1e-3
