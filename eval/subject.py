@@ -137,7 +137,8 @@ def make_subject(
     masked = float(areas[truth.triangles & excluded].sum())
     truth = dataclasses.replace(truth, triangles=truth.triangles & ~excluded)
     if not areas[truth.triangles].sum() > 0.0:
-        raise InputError(f"{source}: nothing of the true face lies where a face is; skull and face must be of one head")
+        why = "its mask leaves nothing" if masked > 0.0 else "skull and face must be of one head, and face outward"
+        raise InputError(f"{source}: nothing of the true face lies where a face is; {why}")
     return Subject(
         name=name,
         skull=skull.transformed(known.T_head_input),

@@ -70,6 +70,9 @@ def test_a_mask_beside_the_pair_is_obeyed_in_its_own_frame(tmp_path: Path) -> No
     np.testing.assert_array_equal(away, whole.truth.triangles & (np.linalg.norm(centroids - pogonion, axis=1) <= 25.0))
     assert masked.masked_area_mm2 == pytest.approx(whole.truth.head.face_areas()[away].sum())
     assert set(whole.rays.names) - set(masked.rays.names) >= {"pg"}
+    (pair.folder / "mask.json").write_text(json.dumps({"spheres_mm": [{"centre": centre, "radius": 900.0}]}))
+    with pytest.raises(InputError, match="its mask leaves nothing"):
+        read_pair(pair, prior)
 
 
 def test_a_face_turned_inside_out_is_refused(tmp_path: Path) -> None:
