@@ -54,6 +54,8 @@ class SubjectSurfaces:
     truth: TrueFace
     predicted: Mesh
     skull: Mesh
+    own_skin: bool = False
+    """Whether the truth is a real person's own skin, which no picture shows."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -150,5 +152,5 @@ def _result(subject: Subject, answer: TimedPrediction, count: int, *, keep: bool
         energy_mm=depth_energy(rays, predicted.samples) if len(predicted.samples) > 1 else None,
         masked_area_mm2=subject.masked_area_mm2,
         notes=(*subject.notes, *answer.notes, *far),
-        surfaces=SubjectSurfaces(truth, predicted.mesh, subject.skull) if keep else None,
+        surfaces=SubjectSurfaces(truth, predicted.mesh, subject.skull, subject.own_skin) if keep else None,
     )

@@ -19,10 +19,12 @@ from eval.metrics import (
     SurfaceErrors,
     errors_of_predicted,
     errors_of_true,
+    on_border,
     per_vertex_error,
     summarise,
 )
 from eval.regions import region_faces, sub_region_masks
+from fields.distance import DistanceScene
 from fields.mesh import Mesh, transform_points
 
 SAMPLES = 4_000
@@ -99,6 +101,17 @@ def vertex_errors(predicted: Mesh, truth: TrueFace) -> Float[np.ndarray, " verti
     errors = np.full(len(truth.head.vertices), np.nan)
     errors[scored] = per_vertex_error(truth.head, predicted)[scored]
     return errors
+
+
+def vertex_errors_of_prediction(predicted: Mesh, truth: TrueFace) -> Float[np.ndarray, " vertices"]:
+    """Signed distance from each vertex of a prediction to the true face in its frame (mm), for maps that do not show
+    the truth: positive where the prediction lies outside, not a number where the closest true point is not scored or
+    lies on the border of the truth."""
+    closest = DistanceScene(truth.head).closest(predicted.vertices)
+    gap = predicted.vertices - closest.points
+    side = np.einsum("vd,vd->v", truth.head.face_normals()[closest.face_ids], gap)
+    scored = truth.triangles[closest.face_ids] & ~on_border(truth.head, closest)
+    return np.where(scored, np.where(side < 0.0, -1.0, 1.0) * np.linalg.norm(gap, axis=1), np.nan)
 
 
 def _by_part(errors: PointErrors, truth: TrueFace) -> dict[str, DistanceStatistics]:

@@ -1,10 +1,11 @@
 """Errors averaged over subjects at corresponding points, to be drawn on one head.
 
 True heads of one topology correspond vertex by vertex, and are averaged themselves. Others, such as skins from CTs,
-have nothing in common but their skulls' landmarks: the prior's mean head is laid on each by the similarity that takes
-its skull's landmarks to the subject's, and each of its vertices takes the error of the closest true point. On 24
-people of ICT-FaceKit, among whom correspondence is known, the points that a vertex met lay 2.9 mm from their mean place
-on average and 6.0 mm at the 95th percentile; splines through the landmarks, of any stiffness, did no better.
+which no picture shows besides, have nothing in common but their skulls' landmarks: the prior's mean head is laid on
+each by the similarity that takes its skull's landmarks to the subject's, and each of its vertices takes the error of
+the closest true point. On 24 people of ICT-FaceKit, among whom correspondence is known, the points that a vertex met
+lay 2.9 mm from their mean place on average and 6.0 mm at the 95th percentile; splines through the landmarks, of any
+stiffness, did no better.
 """
 
 from __future__ import annotations
@@ -45,14 +46,15 @@ def mean_errors(surfaces: Sequence[SubjectSurfaces], prior: AnatomyPrior) -> Mea
 
     Args:
         surfaces: Of the subjects, one at least.
-        prior: Whose mean head stands for heads of different topologies.
+        prior: Whose mean head stands for heads of different topologies, and for people's own skin.
     """
     truths = [each.truth for each in surfaces]
     signed = [vertex_errors(each.predicted, each.truth) for each in surfaces]
     # Where an error changes its sign between vertices its size is not the size of what lies between.
     values = [np.stack([np.abs(errors), errors], axis=1) for errors in signed]
     faces = truths[0].head.faces
-    if all(np.array_equal(truth.head.faces, faces) for truth in truths):
+    alike = all(np.array_equal(truth.head.faces, faces) for truth in truths)
+    if alike and not any(each.own_skin for each in surfaces):
         heads = [truth.head.transformed(np.linalg.inv(truth.T_predicted_true)).vertices for truth in truths]
         head = Mesh(np.mean(heads, axis=0), faces)
     else:

@@ -54,6 +54,8 @@ class Subject:
     """Our aligner's, where it defines the head frame; None where a record does."""
     masked_area_mm2: float
     """Of the face region, that is excluded."""
+    own_skin: bool
+    """Whether the true face is a real person's own skin, and not made by a generator."""
     notes: tuple[str, ...]
     """What a reader of the scores should know."""
 
@@ -84,6 +86,7 @@ def read_pair(pair: Pair, prior: AnatomyPrior) -> Subject:
         known=_known(pair, record),
         fullness=record.fullness,
         exclusion=read_exclusion(mask) if mask.exists() else None,
+        own_skin=record.generator is None,
         notes=(_OF_TRAINING,) if record.generator == "train" else (),
     )
 
@@ -99,6 +102,7 @@ def make_subject(
     unit: str | None = None,
     fullness: float | None = None,
     exclusion: Exclusion | None = None,
+    own_skin: bool = True,
     notes: tuple[str, ...] = (),
 ) -> Subject:
     """A subject of two surfaces in one frame and unit.
@@ -113,6 +117,7 @@ def make_subject(
         unit: `mm`, `cm` or `m`, for our aligner; guessed from the skull's size if None.
         fullness: Of the face, in standard deviations; None where it is not known.
         exclusion: What is not scored; in the surfaces' frame, mm.
+        own_skin: Whether the skin is a real person's.
         notes: What a reader of the scores should know.
 
     Raises:
@@ -149,6 +154,7 @@ def make_subject(
         fullness=fullness,
         alignment=alignment,
         masked_area_mm2=masked,
+        own_skin=own_skin,
         notes=notes,
     )
 

@@ -1,4 +1,7 @@
-"""A sheet of cases: the skull as the method got it, the face it made, the true one, and how far apart they are."""
+"""A sheet of cases: the skull as the method got it, the face it made, the true one, and how far apart they are.
+
+Where a truth is a real person's own skin it is not shown, and the error is drawn on the prediction.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from eval.evaluation import SubjectSurfaces
-from eval.face_errors import vertex_errors
+from eval.face_errors import vertex_errors, vertex_errors_of_prediction
 from s2f.picture import (
     BONE,
     CLAY,
@@ -27,7 +30,8 @@ from s2f.render import Frame, Layer, View, over, render_frame
 
 ACROSS = 2
 """Cases in a row."""
-_COLUMNS = ("skull", "prediction", "truth", "error")
+_TRUTH = "truth"
+_COLUMNS = ("skull", "prediction", _TRUTH, "error")
 _TURNED = View(30.0)
 _WIDTH_MM, _HEIGHT_MM, _CENTRE_MM = 215.0, 280.0, (0.0, 10.0, 10.0)
 """What a picture shows: head frame."""
@@ -36,33 +40,36 @@ _WIDTH_MM, _HEIGHT_MM, _CENTRE_MM = 215.0, 280.0, (0.0, 10.0, 10.0)
 def case_sheet(path: Path | str, cases: Sequence[tuple[str, SubjectSurfaces]], *, caption: str, credit: str) -> None:
     """Write a PNG of cases, two in a row, each under its name.
 
-    The error is drawn on the true face, positive where the prediction lies outside; what is not scored is grey, and one
-    scale holds for all. The file is replaced whole or not at all. Raises `InputError` when it cannot be written.
+    The error is positive where the prediction lies outside the true face; what is not scored is grey, and one scale
+    holds for all. The file is replaced whole or not at all. Raises `InputError` when it cannot be written.
     """
-    errors = [vertex_errors(surfaces.predicted, surfaces.truth) for _, surfaces in cases]
+    hidden = any(surfaces.own_skin for _, surfaces in cases)
+    measure = vertex_errors_of_prediction if hidden else vertex_errors
+    errors = [measure(surfaces.predicted, surfaces.truth) for _, surfaces in cases]
     scale = error_scale(np.concatenate(errors))
-    frame = _frame()
+    titles = tuple(title for title in _COLUMNS if not (hidden and title == _TRUTH))
+    frame = _frame(len(titles))
     panels = []
     for (_, surfaces), error in zip(cases, errors, strict=True):
-        true, finer = rounded_head(surfaces.truth.head, error)
+        shown, finer = rounded_head(surfaces.predicted if hidden else surfaces.truth.head, error)
         assert finer is not None
-        layers = (
-            Layer(surfaces.skull, colour=BONE),
-            Layer(rounded_head(surfaces.predicted)[0], colour=CLAY),
-            true_layer := Layer(true, colour=TRUE_CLAY),
-            true_layer.restyled(vertex_colours=scale.colours(finer), relief=0.6),
-        )
-        panels.append([over(render_frame([layer], frame), WHITE) for layer in layers])
+        layers = {
+            "skull": Layer(surfaces.skull, colour=BONE),
+            "prediction": Layer(rounded_head(surfaces.predicted)[0], colour=CLAY),
+            _TRUTH: (below := Layer(shown, colour=TRUE_CLAY)),
+            "error": below.restyled(vertex_colours=scale.colours(finer), relief=0.6),
+        }
+        panels.append([over(render_frame([layers[title]], frame), WHITE) for title in titles])
     rows = [range(start, min(start + ACROSS, len(cases))) for start in range(0, len(cases), ACROSS)]
     names = [" · ".join(cases[place][0] for place in row) for row in rows]
     strips = [view_strip([panel for place in row for panel in panels[place]]) for row in rows]
-    columns = [(column, _TURNED) for column in _COLUMNS] * ACROSS
+    columns = [(title, _TURNED) for title in titles] * ACROSS
     page = figure_page(names, strips, [frame] * len(columns), [scale], caption, views=columns)
     save_figure(page, path, caption, credit)
 
 
-def _frame() -> Frame:
-    columns = ACROSS * len(_COLUMNS)
+def _frame(titles: int) -> Frame:
+    columns = ACROSS * titles
     width_px = (PAGE_WIDTH - 2 * MARGIN - (columns - 1) * GUTTER) // columns
     mm_per_px = _WIDTH_MM / width_px
     return Frame(_TURNED, width_px, round(_HEIGHT_MM / mm_per_px), mm_per_px, _CENTRE_MM)

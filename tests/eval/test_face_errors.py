@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
-from eval.face_errors import FACE, TrueFace, face_errors
+from eval.face_errors import FACE, TrueFace, face_errors, vertex_errors_of_prediction
 from eval.regions import SUB_REGIONS, region_faces
 from fields.mesh import Mesh, transform_points
 from tests.data_made import sphere
@@ -64,3 +66,15 @@ def test_parts_are_found_from_where_predictions_lie() -> None:
     truth = TrueFace.of(made.head, made.landmarks, placed)
     masks = truth.parts(transform_points(placed, tip)[None])
     assert [name for name, mask in masks.items() if mask[0]] == ["nose"]
+
+
+@pytest.mark.parametrize("radius", [78.0, 82.0])
+def test_on_the_prediction_too_errors_are_positive_outside(radius: float) -> None:
+    whole = ball(80.0)
+    upper = whole.head.vertices[whole.head.faces].mean(axis=1)[:, 1] > 0.0
+    predicted = sphere(radius)
+    errors = vertex_errors_of_prediction(predicted, dataclasses.replace(whole, triangles=upper))
+    scored = np.isfinite(errors)
+    np.testing.assert_allclose(errors[scored], radius - 80.0, atol=0.1)
+    assert scored[predicted.vertices[:, 1] > 2.0].all()
+    assert not scored[predicted.vertices[:, 1] < -2.0].any()

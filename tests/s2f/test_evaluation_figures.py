@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,11 @@ from eval.evaluation import Evaluation, SubjectResult, SubjectSurfaces
 from eval.face_errors import face_errors
 from eval.face_uncertainty import calibrate, normal_errors
 from eval.field_scores import Score, true_face
-from s2f import case_sheet, evaluation_figures, picture
+from fields.mesh import Mesh
+from s2f import case_sheet, evaluation_figures, mean_error_map, picture
 from s2f.evaluation_figures import CUMULATIVE, FIGURES, RELIABILITY, extremes, write_figures
+from s2f.picture import rounded_head
+from s2f.render import Frame, Layer, render_frame
 from tests.held_out_made import held_out_case
 from tests.skulls_made import shipped_prior
 
@@ -84,3 +88,33 @@ def with_mean(made: SubjectResult, mean_mm: float) -> tuple[SubjectResult, Subje
     )
     score = dataclasses.replace(made.score, errors=dataclasses.replace(errors, whole=whole))
     return dataclasses.replace(made, score=score), surfaces
+
+
+@pytest.mark.usefixtures("_small")
+def test_nobodys_own_skin_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither drawn, nor the head that errors are averaged on."""
+    drawn: list[Mesh] = []
+
+    def keep(layers: Sequence[Layer], frame: Frame) -> np.ndarray:
+        drawn.extend(layer.mesh for layer in layers)
+        return render_frame(layers, frame)
+
+    for module in (case_sheet, mean_error_map):
+        monkeypatch.setattr(module, "render_frame", keep)
+    whose = result(0)
+    assert whose.surfaces is not None
+    own = dataclasses.replace(whose, surfaces=dataclasses.replace(whose.surfaces, own_skin=True))
+    truth = whose.surfaces.truth
+    at_home = truth.head.transformed(np.linalg.inv(truth.T_predicted_true))
+    skins = [rounded_head(head)[0].vertices for head in (truth.head, at_home)]
+    for results, shown in ((whose, True), (own, False)):
+        drawn.clear()
+        write_figures(evaluation(results), shipped_prior(), tmp_path)
+        assert len(drawn) >= 5
+        for skin in skins:
+            same = [
+                mesh
+                for mesh in drawn
+                if len(mesh.vertices) == len(skin) and np.allclose(mesh.vertices, skin, atol=1e-3)
+            ]
+            assert bool(same) == shown
