@@ -54,7 +54,7 @@ def test_the_encoder_is_part_of_a_field_that_is_kept_in_a_file(tmp_path: Path, m
     latent = model.infer(prior, code, np.asarray(np.nan, np.float32)).mean
     assert np.isfinite(model.distance(prior, code, model.placed(prior, latent), points[:8])).all()
     write_face_model(tmp_path / "mean.npz", FaceModel.of(config, model, prior).folded(), {})
-    monkeypatch.setattr(face_model_file, "head_grids", lambda mean: prior.grids)
+    monkeypatch.setattr(face_model_file, "kept_head_grids", lambda mean: prior.grids)
     assert read_face_model(tmp_path / "mean.npz")[0].config == config
 
 
