@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from jaxtyping import Float
 
+from eval.bootstrap import Estimate, mean_over_subjects
 from eval.face_search import MEASURES, FaceSearch
 from eval.field_scores import Reconstruct
 from eval.held_out_case import HeldOutCase
@@ -98,3 +99,9 @@ def ranks_in_galleries(unlikeness: Float[np.ndarray, " faces"], size: int) -> Fl
     others = others[: galleries * (size - 1)].reshape(galleries, size - 1)
     ranks = 1.0 + (others < own).sum(axis=1) + 0.5 * (others == own).sum(axis=1)
     return np.where(np.isfinite(own), ranks, np.nan)
+
+
+def found_within(ranks: Float[np.ndarray, "probes galleries"], rank: int) -> Estimate:
+    """Percentage of probes that come at a rank or before it, mean over galleries, with its interval over probes."""
+    shares = np.where(np.isfinite(ranks), 100.0 * (ranks <= rank), np.nan)
+    return mean_over_subjects(shares.mean(axis=1))

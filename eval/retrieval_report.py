@@ -7,19 +7,13 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from eval.bootstrap import Estimate, mean_over_subjects
+from eval.bootstrap import mean_over_subjects
 from eval.face_search import ALIGNED
 from eval.field_report import Cell, Table
-from eval.retrieval import Retrieval
+from eval.retrieval import Retrieval, found_within
 
 TOP = (1, 5, 10)
 """Ranks that are asked about."""
-
-
-def found_within(ranks: Float[np.ndarray, "probes galleries"], rank: int) -> Estimate:
-    """Percentage of probes that come at a rank or before it, mean over galleries, with its interval over probes."""
-    share = np.where(np.isfinite(ranks), 100.0 * (ranks <= rank), np.nan).mean(axis=1)
-    return mean_over_subjects(share)
 
 
 def retrieval_tables(study: Retrieval) -> list[Table]:
@@ -56,15 +50,13 @@ def retrieval_dict(study: Retrieval) -> dict[str, Any]:
     }
 
 
-def ranks_to_draw(study: Retrieval) -> tuple[dict[str, np.ndarray], dict[str, int]]:
-    """For a curve of each method: whole ranks by shape alone in the largest gallery, and its size."""
-    ranks = {}
-    size = 0
+def ranks_to_draw(study: Retrieval, measure: str = ALIGNED) -> dict[int, dict[str, Float[np.ndarray, "probes _"]]]:
+    """By the gallery's size and by method; by shape alone unless another measure is named."""
+    ranks: dict[int, dict[str, Float[np.ndarray, "probes _"]]] = {}
     for method, by_measure in study.ranks.items():
-        size = max(by_measure[ALIGNED])
-        found = by_measure[ALIGNED][size][:, 0]
-        ranks[method] = np.ceil(found[np.isfinite(found)]).astype(np.int64)
-    return ranks, dict.fromkeys(ranks, size)
+        for size, found in by_measure[measure].items():
+            ranks.setdefault(size, {})[method] = found
+    return ranks
 
 
 def _table(study: Retrieval, size: int) -> Table:

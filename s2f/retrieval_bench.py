@@ -93,7 +93,7 @@ def run_retrieval_bench(bench: RetrievalBench, out: Path, say: Callable[[str], N
     search = FaceSearch(gallery, FaceCoefficients(test_prior.head, gallery.places))
     study = retrieve(methods, cases, search, bench.sizes, say)
     text = retrieval_markdown(study)
-    cumulative_match(out / "cmc.png", *ranks_to_draw(study))
+    cumulative_match(out / "cmc.png", ranks_to_draw(study))
     with whole_file(out / "retrieval.json") as unfinished:
         about = {"field": str(bench.field.path), "sha256": bench.field.sha256, "trained_on": bench.trained_on}
         plain_data = json.dumps(about | retrieval_dict(study), indent=1, allow_nan=False)

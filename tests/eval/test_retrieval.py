@@ -12,8 +12,8 @@ from eval.bootstrap import Estimate
 from eval.face_search import ALIGNED, AS_IT_LIES, COEFFICIENTS, MEASURES, distances_to
 from eval.field_scores import Prediction
 from eval.held_out_case import HeldOutCase
-from eval.retrieval import Retrieval, predicting, ranks_in_galleries, retrieve
-from eval.retrieval_report import found_within, ranks_to_draw, retrieval_dict, retrieval_markdown, retrieval_tables
+from eval.retrieval import Retrieval, found_within, predicting, ranks_in_galleries, retrieve
+from eval.retrieval_report import ranks_to_draw, retrieval_dict, retrieval_markdown, retrieval_tables
 from fields.distance import DistanceScene
 from fields.face_surface import face_surface
 from fields.head_to_field import SampledField
@@ -136,6 +136,6 @@ def test_the_report() -> None:
     assert "after aligning the faces" in retrieval_markdown(study)
     plain = json.loads(json.dumps(retrieval_dict(study), allow_nan=False))
     assert plain["mean_ranks"]["own"][ALIGNED]["20"] == [1.0, 4.0, 9.0, None]
-    drawn, sizes = ranks_to_draw(study)
-    assert drawn["own"].tolist() == [1, 4, 9]
-    assert sizes == {"own": 20}
+    drawn = ranks_to_draw(study)
+    assert list(drawn) == [10, 20]
+    np.testing.assert_array_equal(drawn[10]["own"], ranks[10])

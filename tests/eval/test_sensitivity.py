@@ -143,7 +143,7 @@ def test_levels_of_a_known_method() -> None:
         errors = found(FULLNESS, f"{off:+d}").errors["told"]
         assert errors[0] == pytest.approx(abs(off), abs=0.2)
         assert np.isnan(errors[1])
-    assert found(FULLNESS, "+0").errors["told"][0] < 0.01
+    assert found(FULLNESS, "0").errors["told"][0] < 0.01
     automatic = found(PLACING, "automatic")
     assert automatic.level.base
     assert automatic.errors["told"][0] == pytest.approx(3.0, abs=0.4)
@@ -175,7 +175,7 @@ def test_the_report() -> None:
 
 def test_panels() -> None:
     placing, fullness = sensitivity_panels(study())
-    assert placing.levels == ["automatic", "exact pose", "exact pose and landmarks"]
+    assert placing.levels == ["automatic", "exact\npose", "exact\nlandmarks"]
     assert fullness.x_label == FULLNESS
     assert set(fullness.lines) == {"told", "mean"}
     numbers = [Measured(Level("voxels", label), {"own": np.ones(2)}, [], []) for label in ("0", "0.5")]
