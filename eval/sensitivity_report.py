@@ -98,7 +98,7 @@ def _axis(labels: Sequence[str]) -> Sequence[float] | Sequence[str]:
     try:
         return [float(label) for label in labels]
     except ValueError:
-        return [label.replace(" ", "\n") for label in labels]
+        return labels
 
 
 def _plain(errors: np.ndarray) -> list[float | None]:

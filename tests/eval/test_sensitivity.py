@@ -175,7 +175,7 @@ def test_the_report() -> None:
 
 def test_panels() -> None:
     placing, fullness = sensitivity_panels(study())
-    assert placing.levels == ["automatic", "exact\npose", "exact\nlandmarks"]
+    assert placing.levels == ["automatic", "exact pose", "exact landmarks"]
     assert fullness.x_label == FULLNESS
     assert set(fullness.lines) == {"told", "mean"}
     numbers = [Measured(Level("voxels", label), {"own": np.ones(2)}, [], []) for label in ("0", "0.5")]
