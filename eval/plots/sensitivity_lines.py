@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from eval.plots.style import WIDTH_IN, bars, colour, number, plot_page
 
 _ACROSS = 3
 """Panels in a row, at most."""
+_LETTERS = 9
+"""Of a level's name in one line: no more fit beside each other."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +39,7 @@ def sensitivity_lines(path: Path | str, panels: Sequence[Panel], y_label: str = 
     rows = -(-len(panels) // _ACROSS)
     across = -(-len(panels) // rows)
     methods = list(dict.fromkeys(name for panel in panels for name in panel.lines))
-    with plot_page(path, 2.5 * rows + 0.5, max(WIDTH_IN * across / _ACROSS, 4.0)) as figure:
+    with plot_page(path, 2.6 * rows + 0.5, max(WIDTH_IN * across / _ACROSS, 4.0)) as figure:
         grid = figure.subplots(rows, across, squeeze=False, sharey=True).ravel()
         for empty in grid[len(panels) :]:
             empty.set_axis_off()
@@ -59,7 +62,7 @@ def sensitivity_lines(path: Path | str, panels: Sequence[Panel], y_label: str = 
                     linestyle="-" if numbers else "none",
                 )
             axes.set(title=panel.title, xlabel=panel.x_label)
-            axes.set_xticks(x, [level if isinstance(level, str) else number(level) for level in panel.levels])
+            axes.set_xticks(x, [_label(level) for level in panel.levels])
             axes.grid(visible=False, axis="x")
             axes.margins(x=0.08)
         for first in grid[: len(panels) : across]:
@@ -73,3 +76,9 @@ def sensitivity_lines(path: Path | str, panels: Sequence[Panel], y_label: str = 
                 frameon=False,
                 labelcolor="linecolor",
             )
+
+
+def _label(level: float | str) -> str:
+    return (
+        "\n".join(textwrap.wrap(level, _LETTERS, break_long_words=False)) if isinstance(level, str) else number(level)
+    )
