@@ -31,6 +31,6 @@ def pytest_configure(config: pytest.Config) -> None:
 def _few_programs() -> Iterator[None]:
     """Compiled programs are let go between modules when there are many."""
     yield
-    if "jax" in sys.modules and _MAPPED.exists() and _MAPPED.read_text().count("\n") > _MOST_MAPPED:
+    if "jax" in sys.modules and _MAPPED.exists() and _MAPPED.read_bytes().count(b"\n") > _MOST_MAPPED:
         sys.modules["jax"].clear_caches()
         gc.collect()

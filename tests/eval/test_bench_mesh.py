@@ -58,7 +58,7 @@ def test_the_command_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFix
     out = tmp_path / "mesh.json"
     assert main(["bench", "mesh", "--quick", "--made", "--out", str(out)]) == 0
     assert "64³" in capsys.readouterr().out
-    (row,) = json.loads(out.read_text())["rows"]
+    (row,) = json.loads(out.read_text(encoding="utf-8"))["rows"]
     assert row["ratio"] > 0.0
     assert main(["bench", "mesh", "--quick", "--made", "--out", str(out)]) == BAD_INPUT
     assert "--overwrite" in capsys.readouterr().err

@@ -45,7 +45,7 @@ def _rasterised_once() -> Iterator[None]:
         return tiny_prior().grids
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(face_model_file, "head_grids", grids)
+        patch.setattr(face_model_file, "kept_head_grids", grids)
         yield
 
 
