@@ -10,10 +10,10 @@ import numpy as np
 
 from data.align import align_skull
 from data.prior import AnatomyPrior
-from eval.bench_align import FacePoints, is_gross
+from eval.bench.align import FacePoints, is_gross
 from eval.evaluation import TimedPrediction
-from eval.field_scores import Prediction, Reconstruct
-from eval.held_out_case import Placed
+from eval.field.scores import Prediction, Reconstruct
+from eval.held_out.case import Placed
 from eval.subject import Subject
 
 

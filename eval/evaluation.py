@@ -12,7 +12,7 @@ from typing import Protocol, runtime_checkable
 
 from eval.face_errors import TrueFace, face_errors
 from eval.face_uncertainty import Calibration, calibrate, normal_errors
-from eval.field_scores import Prediction, Score
+from eval.field.scores import Prediction, Score
 from eval.landmark_depths import depth_energy, depth_errors
 from eval.metrics import SAMPLES
 from eval.subject import Subject

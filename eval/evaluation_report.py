@@ -16,7 +16,7 @@ from eval.bootstrap import mean_over_subjects
 from eval.evaluation import Evaluation, SubjectResult
 from eval.face_errors import FACE
 from eval.face_uncertainty import LEVELS, gaussian_crps
-from eval.field_report import Cell, Table, calibration_table
+from eval.field.report import Cell, Table, calibration_table
 from eval.metrics import DistanceStatistics
 from eval.regions import SUB_REGIONS
 

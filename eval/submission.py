@@ -18,7 +18,7 @@ from jaxtyping import Float
 from data.json_file import numbers, read_json_object
 from data.mesh_files import READABLE, read_mesh
 from eval.evaluation import TimedPrediction
-from eval.field_scores import Prediction
+from eval.field.scores import Prediction
 from eval.subject import Subject
 from fields.mesh import Mesh
 from flame_jax.errors import InputError

@@ -13,8 +13,8 @@ from flame_jax.whole_file import whole_file
 from train.ablation import Suite, Variant
 
 if TYPE_CHECKING:
-    from eval.ablation import AblationStudy, Row
-    from eval.held_out_case import HeldOutCase
+    from eval.ablation.study import AblationStudy, Row
+    from eval.held_out.case import HeldOutCase
 
 TABLE, STUDY = "table.md", "study.json"
 FIGURES = {"undamaged.png": "undamaged", "damaged.png": "damaged"}
@@ -51,7 +51,7 @@ def run_ablation(
 
     Raises `InputError` where a file cannot be read or written.
     """
-    from eval.ablation import AblationStudy
+    from eval.ablation.study import AblationStudy
     from s2f.ablation_training import Tasks, trained
 
     cases = _cases(ablation, say)
@@ -80,8 +80,8 @@ def _cases(ablation: Ablation, say: Callable[[str], None]) -> dict[str, Sequence
     """Of each test set, by name."""
     from data.cores import cores
     from data.shipped import JAW_OPEN_ICT, PRIOR, PRIOR_ICT
-    from eval import ablation as study
-    from eval.held_out import DAMAGED, UNDAMAGED, HeldOutSet, make_held_out
+    from eval.ablation import study
+    from eval.held_out.cases import DAMAGED, UNDAMAGED, HeldOutSet, make_held_out
 
     return {
         name: make_held_out(
@@ -99,8 +99,8 @@ def _scored(
     variant: Variant, folder: Path, cases: Mapping[str, Sequence[HeldOutCase]], say: Callable[[str], None]
 ) -> Iterator[Row]:
     """A row per representation, of one seed."""
-    from eval.ablation import Row
-    from eval.field_scores import cases_digest, kept_scores, score_cases
+    from eval.ablation.study import Row
+    from eval.field.scores import cases_digest, kept_scores, score_cases
     from s2f.ablation_training import minutes_of
     from s2f.field_face import FieldFaces
     from s2f.field_file import read_field
@@ -123,10 +123,10 @@ def _references(cases: Mapping[str, Sequence[HeldOutCase]], kept: Path, say: Cal
     """Rows of what is not trained."""
     from data.prior import read_prior
     from data.shipped import PRIOR
-    from eval.ablation import Row
+    from eval.ablation.study import Row
     from eval.baselines.classic import Parametric
     from eval.baselines.mean_head import MeanHead
-    from eval.field_scores import Reconstruct, cases_digest, kept_scores, score_cases
+    from eval.field.scores import Reconstruct, cases_digest, kept_scores, score_cases
 
     prior = read_prior(PRIOR)
     methods: dict[str, Reconstruct] = {
@@ -143,8 +143,8 @@ def _references(cases: Mapping[str, Sequence[HeldOutCase]], kept: Path, say: Cal
 
 
 def _write(study: AblationStudy, folder: Path) -> str:
-    from eval.ablation_figure import ablation_figure
-    from eval.ablation_report import ablation_dict, ablation_markdown
+    from eval.ablation.figure import ablation_figure
+    from eval.ablation.report import ablation_dict, ablation_markdown
 
     text = ablation_markdown(study)
     with whole_file(folder / STUDY) as unfinished:

@@ -30,7 +30,7 @@ def baseline_learning(
     from data.residual_modes import with_residual_modes
     from data.shipped import JAW_OPEN, PRIOR
     from eval.baselines.named import Learning
-    from eval.training_people import TrainingPeople, training_people
+    from eval.regression.training_people import TrainingPeople, training_people
     from fields.field_config import FieldConfig
 
     plain = read_prior(PRIOR)

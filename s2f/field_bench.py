@@ -1,4 +1,4 @@
-"""Runs `eval.field_study` on a trained field: test set, linear reference, tables, sheet."""
+"""Runs `eval.field.study` on a trained field: test set, linear reference, tables, sheet."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def run_field_bench(bench: FieldBench, out: Path, say: Callable[[str], None]) ->
     from data.prior import read_prior
     from data.shipped import JAW_OPEN_ICT, PRIOR, PRIOR_ICT
     from eval.baselines.named import make_baseline
-    from eval.field_report import as_dict, markdown
-    from eval.field_study import study_field
-    from eval.held_out import DAMAGED, UNDAMAGED, HeldOutSet, make_held_out
-    from eval.linear_reference import LinearReference
+    from eval.field.report import as_dict, markdown
+    from eval.field.study import study_field
+    from eval.held_out.cases import DAMAGED, UNDAMAGED, HeldOutSet, make_held_out
+    from eval.regression.linear_reference import LinearReference
     from s2f.baseline_learning import baseline_learning
     from s2f.field_face import FieldFaces
     from s2f.field_method import FieldMethod

@@ -1,11 +1,11 @@
-"""The field as a method that `eval.field_scores` scores beside others."""
+"""The field as a method that `eval.field.scores` scores beside others."""
 
 from __future__ import annotations
 
 import dataclasses
 
-from eval.field_scores import Prediction
-from eval.held_out_case import Placed
+from eval.field.scores import Prediction
+from eval.held_out.case import Placed
 from fields.field_config import Representation
 from s2f.field_face import FieldFaces
 from s2f.field_file import TrainedField
@@ -13,7 +13,7 @@ from s2f.field_file import TrainedField
 
 @dataclasses.dataclass(frozen=True)
 class FieldMethod:
-    """An `eval.field_scores.Reconstruct`: what `s2f reconstruct` does after the alignment."""
+    """An `eval.field.scores.Reconstruct`: what `s2f reconstruct` does after the alignment."""
 
     faces: FieldFaces
     """Several methods may share one: what it compiles serves all."""

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from eval.evaluation import SubjectSurfaces
-from eval.field_scores import Prediction, true_face
-from eval.held_out_case import HeldOutCase
+from eval.field.scores import Prediction, true_face
+from eval.held_out.case import HeldOutCase
 from s2f.case_sheet import case_sheet
 
 

@@ -1,4 +1,4 @@
-"""Runs `eval.retrieval` on a trained field: the test set's people searched for in a gallery of others."""
+"""Runs `eval.retrieval.study` on a trained field: the test set's people searched for in a gallery of others."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from flame_jax.errors import InputError
 from flame_jax.whole_file import whole_file
 
 if TYPE_CHECKING:
-    from eval.field_scores import Reconstruct
+    from eval.field.scores import Reconstruct
     from s2f.field_face import Representation
     from s2f.field_file import TrainedField
 
@@ -56,15 +56,15 @@ def run_retrieval_bench(bench: RetrievalBench, out: Path, say: Callable[[str], N
     from data.prior import read_prior
     from data.shipped import JAW_OPEN_ICT, PRIOR, PRIOR_ICT
     from eval.baselines.named import make_baseline
-    from eval.face_coefficients import FaceCoefficients
-    from eval.face_search import FaceSearch
-    from eval.field_study import LINEAR
-    from eval.gallery import make_gallery
-    from eval.held_out import UNDAMAGED, HeldOutSet, make_held_out
-    from eval.linear_reference import LinearReference
+    from eval.field.study import LINEAR
+    from eval.held_out.cases import UNDAMAGED, HeldOutSet, make_held_out
     from eval.plots.cumulative_match import cumulative_match
-    from eval.retrieval import predicting, retrieve
-    from eval.retrieval_report import ranks_to_draw, retrieval_dict, retrieval_markdown
+    from eval.regression.linear_reference import LinearReference
+    from eval.retrieval.face_coefficients import FaceCoefficients
+    from eval.retrieval.face_search import FaceSearch
+    from eval.retrieval.gallery import make_gallery
+    from eval.retrieval.report import ranks_to_draw, retrieval_dict, retrieval_markdown
+    from eval.retrieval.study import predicting, retrieve
     from s2f.baseline_learning import baseline_learning
     from s2f.field_method import FieldMethod
 

@@ -1,4 +1,4 @@
-"""Runs `eval.sensitivity` on a trained field, with regressions that tell what the generator itself leaves open."""
+"""Runs `eval.sensitivity.study` on a trained field, with regressions that tell what the generator leaves open."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from flame_jax.whole_file import whole_file
 
 if TYPE_CHECKING:
-    from eval.field_scores import Reconstruct
+    from eval.field.scores import Reconstruct
     from s2f.field_face import Representation
     from s2f.field_file import TrainedField
 
@@ -47,15 +47,15 @@ def run_sensitivity_bench(bench: SensitivityBench, out: Path, say: Callable[[str
     from data.prior import read_prior
     from data.shipped import JAW_OPEN_ICT, PRIOR, PRIOR_ICT
     from eval.baselines.named import make_baseline
-    from eval.bench_align import FacePoints
-    from eval.field_study import LINEAR, score_linear
-    from eval.held_out import UNDAMAGED, HeldOutSet, make_held_out
-    from eval.linear_reference import LinearReference
+    from eval.bench.align import FacePoints
+    from eval.field.study import LINEAR, score_linear
+    from eval.held_out.cases import UNDAMAGED, HeldOutSet, make_held_out
     from eval.plots.sensitivity_lines import sensitivity_lines
-    from eval.sensitivity import Sensitivity, mean_errors, measure_levels
-    from eval.sensitivity_levels import LEVELS
-    from eval.sensitivity_report import sensitivity_dict, sensitivity_markdown, sensitivity_panels
-    from eval.training_people import training_people
+    from eval.regression.linear_reference import LinearReference
+    from eval.regression.training_people import training_people
+    from eval.sensitivity.levels import LEVELS
+    from eval.sensitivity.report import sensitivity_dict, sensitivity_markdown, sensitivity_panels
+    from eval.sensitivity.study import Sensitivity, mean_errors, measure_levels
     from s2f.baseline_learning import baseline_learning
     from s2f.field_method import FieldMethod
 

@@ -21,7 +21,7 @@ from data.cohort.variants import TRAIN
 from data.jaw_opening import read_jaw_opening
 from data.prior import AnatomyPrior, read_prior
 from data.shipped import JAW_OPEN, PRIOR
-from eval.cohort_people import draw_people
+from eval.cohort.people import draw_people
 from fields.distance import DistanceScene
 from fields.mesh import Mesh
 from flame_jax.whole_file import whole_file

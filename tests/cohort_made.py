@@ -16,7 +16,7 @@ from data.cohort.stream import Sample, Stream, observe
 from data.cohort.variants import TRAIN
 from data.jaw_opening import read_jaw_opening
 from data.shipped import JAW_OPEN
-from eval.cohort_people import People, draw_people
+from eval.cohort.people import People, draw_people
 from tests.skulls_made import shipped_prior
 
 PEOPLE, SEED = 20, 11

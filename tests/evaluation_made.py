@@ -13,7 +13,7 @@ from data.mesh_files import write_mesh
 from data.pairs.folders import Pair
 from data.pairs.record import PairRecord, write_record
 from eval.evaluation import TimedPrediction
-from eval.field_scores import Prediction
+from eval.field.scores import Prediction
 from eval.subject import Subject
 from fields.mesh import Mesh
 from tests.skulls_made import Case, shipped_prior

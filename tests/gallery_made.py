@@ -6,9 +6,9 @@ import functools
 
 import numpy as np
 
-from eval.face_coefficients import FaceCoefficients
-from eval.face_search import FaceSearch
-from eval.gallery import Gallery, face_places
+from eval.retrieval.face_coefficients import FaceCoefficients
+from eval.retrieval.face_search import FaceSearch
+from eval.retrieval.gallery import Gallery, face_places
 from tests.cohort_made import train_people
 from tests.skulls_made import shipped_prior
 

@@ -7,7 +7,7 @@ import functools
 import numpy as np
 
 from data.align import Alignment
-from eval.held_out_case import HeldOutCase, Placed
+from eval.held_out.case import HeldOutCase, Placed
 from fields.mesh import Mesh
 from tests.skulls_made import alignment, case
 

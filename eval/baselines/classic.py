@@ -11,8 +11,8 @@ from data.fittable_head import FittableHead
 from data.pairs.content import digest_of
 from data.parametric import fit_head
 from data.prior import AnatomyPrior
-from eval.field_scores import Prediction
-from eval.held_out_case import Placed
+from eval.field.scores import Prediction
+from eval.held_out.case import Placed
 
 PARAMETRIC_COMMIT = "54ae39b1d8a77ffeef7de00b4339219745ebace2"
 """At which the parametric route is frozen."""

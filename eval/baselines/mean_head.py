@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from eval.field_scores import Prediction
-from eval.held_out_case import Placed
+from eval.field.scores import Prediction
+from eval.held_out.case import Placed
 from fields.mesh import Mesh
 
 

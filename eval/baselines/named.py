@@ -12,9 +12,9 @@ from eval.baselines.mean_head import MeanHead
 from eval.baselines.nearest import Nearest
 from eval.baselines.pls import train_pls
 from eval.baselines.ridge import train_ridge
-from eval.field_scores import Reconstruct
-from eval.skull_registration import SkullRegistration
-from eval.training_people import TrainingPeople
+from eval.field.scores import Reconstruct
+from eval.regression.skull_registration import SkullRegistration
+from eval.regression.training_people import TrainingPeople
 from flame_jax.errors import InputError
 
 

@@ -6,9 +6,9 @@ import dataclasses
 
 import numpy as np
 
-from eval.field_scores import Prediction
-from eval.held_out_case import Placed
-from eval.skull_registration import SkullRegistration
+from eval.field.scores import Prediction
+from eval.held_out.case import Placed
+from eval.regression.skull_registration import SkullRegistration
 from fields.mesh import Mesh
 
 

@@ -4,8 +4,8 @@ Bucki, Tilotta, Glaunès, Desvignes, Payan, Rozenholc, "Facial reconstruction as
 from __future__ import annotations
 
 from eval.baselines.registered_regression import RegisteredRegression
-from eval.pls import Pls
-from eval.skull_registration import SkullRegistration
+from eval.regression.pls import Pls
+from eval.regression.skull_registration import SkullRegistration
 
 
 def train_pls(registration: SkullRegistration) -> RegisteredRegression:

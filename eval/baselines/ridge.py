@@ -5,16 +5,16 @@ reconstruction based on dense statistics of soft tissue thickness", PLoS ONE 14(
 face together as in Claes, Vandermeulen, De Greef, Willems, Suetens, "Craniofacial reconstruction using a combined
 statistical model of face shape and soft tissue depths", Forensic Science International 159S, 2006.
 
-It is the regression of `eval.linear_reference`, which is told where each point of the undamaged skull lies; here
-registration has to find out.
+It is the regression of `eval.regression.linear_reference`, which is told where each point of the undamaged skull lies;
+here registration has to find out.
 """
 
 from __future__ import annotations
 
 from eval.baselines.registered_regression import RegisteredRegression
-from eval.cohort_inversion import PENALTIES
-from eval.ridge import Ridge, best_penalty
-from eval.skull_registration import SkullRegistration
+from eval.cohort.inversion import PENALTIES
+from eval.regression.ridge import Ridge, best_penalty
+from eval.regression.skull_registration import SkullRegistration
 
 
 def train_ridge(registration: SkullRegistration) -> RegisteredRegression:

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from eval.plots.style import BAND, GREY, WIDTH_IN, colour, plot_page
-from eval.retrieval import found_within
+from eval.retrieval.study import found_within
 
 LAST_RANK = 50
 """End of the axis."""

@@ -46,8 +46,8 @@ class BenchAlign:
         from data.cores import cores
         from data.prior import read_prior
         from data.shipped import JAW_OPEN, PRIOR
-        from eval.bench_align import AlignMeasurement, FacePoints, kept_errors, measure_aligner
-        from eval.bench_align_table import AlignTable
+        from eval.bench.align import AlignMeasurement, FacePoints, kept_errors, measure_aligner
+        from eval.bench.align_table import AlignTable
         from s2f.steps import Steps
 
         numbers = range(min(self.count, _QUICK) if self.quick else self.count)

@@ -41,8 +41,8 @@ class BenchAnatomy:
         from data.mesh_files import read_mesh
         from data.prior import read_prior
         from data.shipped import JAW_OPEN, JAW_OPEN_ICT, PRIOR, PRIOR_ICT
-        from eval.cohort_report import print_study
-        from eval.cohort_study import FULL, QUICK, study_anatomy
+        from eval.cohort.report import print_study
+        from eval.cohort.study import FULL, QUICK, study_anatomy
         from s2f.compilation_cache import use_compilation_cache
         from s2f.steps import Steps
 

@@ -20,7 +20,7 @@ class BenchCohort:
         from data.cores import cores
         from data.prior import read_prior
         from data.shipped import JAW_OPEN, POSE_ERRORS, PRIOR
-        from eval.bench_cohort import (
+        from eval.bench.cohort import (
             FULL,
             QUICK,
             distance_parity,

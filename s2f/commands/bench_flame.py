@@ -40,7 +40,7 @@ class BenchFlame:
 
         from data.prior import read_prior
         from data.shipped import PRIOR
-        from eval.bench_flame import FULL, QUICK, bench_flame
+        from eval.bench.flame import FULL, QUICK, bench_flame
         from flame_jax.model_file import read_head_model
         from s2f.steps import Steps
 

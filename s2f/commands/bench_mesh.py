@@ -39,7 +39,7 @@ class BenchMesh:
 
         from data.prior import read_prior
         from data.shipped import FIELD, PRIOR
-        from eval.bench_mesh import FULL, QUICK, MeasuredField, bench_mesh, made_field
+        from eval.bench.mesh import FULL, QUICK, MeasuredField, bench_mesh, made_field
         from s2f.field_face import FieldFaces
         from s2f.field_file import read_field
         from s2f.skull_reading import read_skull

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import tyro
+
+from fields.field_config import Representation
 
 _OptionalPath = tyro.conf.arg(metavar="PATH", help_behavior_hint="")
 _QUICK = 3
@@ -30,7 +32,7 @@ class BenchSensitivity:
     """At each level."""
     trained_on: int = 1_000
     """People of each generator that a regression learns from."""
-    representation: Literal["hybrid", "implicit", "parametric"] = "hybrid"
+    representation: Representation = "hybrid"
     """Of the field."""
     baselines: tuple[str, ...] = ()
     """What to measure besides, of mean-head, classic, ridge, pls and nearest."""

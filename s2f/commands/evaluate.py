@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from fields.field_config import Representation
 from flame_jax.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Evaluate:
     series: Annotated[str | None, tyro.conf.arg(metavar="UID", help_behavior_hint="")] = None
     """Which DICOM series to read, where a folder holds several."""
     representation: Annotated[
-        Literal["implicit", "parametric", "hybrid"] | None,
+        Representation | None,
         tyro.conf.arg(metavar="{implicit,parametric,hybrid}", help_behavior_hint="(default: hybrid)"),
     ] = None
     """Which of the field's faces."""

@@ -16,15 +16,15 @@ from data.cohort.variants import TRAIN
 from data.jaw_opening import read_jaw_opening
 from data.landmarks import abbreviation_of
 from data.shipped import JAW_OPEN
-from eval.bench_cohort import Counts, distance_parity, samples_per_second
-from eval.cohort_bones import measure_bones
-from eval.cohort_inversion import invert
-from eval.cohort_left_out import measure_left_out
-from eval.cohort_people import People
-from eval.cohort_report import print_study
-from eval.cohort_study import AnatomyStudy
-from eval.cohort_thickness import Thickness, measure_thickness
-from eval.scan_depths import ScanDepth, scan_depths
+from eval.bench.cohort import Counts, distance_parity, samples_per_second
+from eval.cohort.bones import measure_bones
+from eval.cohort.inversion import invert
+from eval.cohort.left_out import measure_left_out
+from eval.cohort.people import People
+from eval.cohort.report import print_study
+from eval.cohort.scan_depths import ScanDepth, scan_depths
+from eval.cohort.study import AnatomyStudy
+from eval.cohort.thickness import Thickness, measure_thickness
 from s2f.cli import BAD_INPUT, main
 from tests.cohort_made import QUERIES, SEED, SKULL_POINTS, train_people, train_stream
 from tests.skeleton_made import shipped_skeleton

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-import eval.held_out
+import eval.held_out.cases
 import train.loop
 import train.make_face_task
 from configs import ablations
@@ -25,10 +25,10 @@ def _made(monkeypatch: pytest.MonkeyPatch) -> None:
     """The debug experiment's own task, and cases that are made at once."""
     monkeypatch.setattr(train.make_face_task, "make_face_task", lambda *args, **options: debug_task())
 
-    def cases(held_out: eval.held_out.HeldOutSet, *args: object, **options: object) -> list[object]:
-        return [held_out_case(0)] if held_out.severities == eval.held_out.UNDAMAGED else [refused_case(0)]
+    def cases(held_out: eval.held_out.cases.HeldOutSet, *args: object, **options: object) -> list[object]:
+        return [held_out_case(0)] if held_out.severities == eval.held_out.cases.UNDAMAGED else [refused_case(0)]
 
-    monkeypatch.setattr(eval.held_out, "make_held_out", cases)
+    monkeypatch.setattr(eval.held_out.cases, "make_held_out", cases)
 
 
 def variant(name: str, **changes: object) -> Variant:

@@ -13,7 +13,7 @@ from PIL import Image
 from eval.evaluation import Evaluation, SubjectResult, SubjectSurfaces
 from eval.face_errors import face_errors
 from eval.face_uncertainty import calibrate, normal_errors
-from eval.field_scores import Score, true_face
+from eval.field.scores import Score, true_face
 from fields.mesh import Mesh
 from s2f import case_sheet, evaluation_figures, mean_error_map, picture
 from s2f.evaluation_figures import CUMULATIVE, FIGURES, RELIABILITY, extremes, write_figures

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-import eval.held_out
-import eval.training_people
+import eval.held_out.cases
+import eval.regression.training_people
 from fields.face_model_file import write_face_model
 from flame_jax.errors import InputError
 from s2f.field_bench import FieldBench, check_representations, run_field_bench
 from s2f.field_file import read_field
-from tests.eval.test_linear_reference import people
+from tests.eval.regression.test_linear_reference import people
 from tests.fields_made import tiny_model
 from tests.held_out_made import held_out_case, refused_case
 
@@ -27,8 +27,8 @@ def test_unknown_representations_are_told() -> None:
 
 def test_tables_numbers_and_sheet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sets = iter([[held_out_case(0)], [refused_case(1)]])
-    monkeypatch.setattr(eval.held_out, "make_held_out", lambda *args, **options: next(sets))
-    monkeypatch.setattr(eval.training_people, "training_people", lambda *args: people())
+    monkeypatch.setattr(eval.held_out.cases, "make_held_out", lambda *args, **options: next(sets))
+    monkeypatch.setattr(eval.regression.training_people, "training_people", lambda *args: people())
     write_face_model(tmp_path / "field.npz", tiny_model(), {"credit": "of the tests"})
     bench = FieldBench(
         read_field(tmp_path / "field.npz"), ("parametric",), 1, 10, ("classic", "nearest"), tmp_path / "kept"

@@ -10,7 +10,7 @@ import pytest
 import s2f.skull_reading
 from data.prior import read_prior
 from data.shipped import PRIOR, PRIOR_ICT
-from eval.field_scores import Reconstruct
+from eval.field.scores import Reconstruct
 from fields.distance import DistanceScene
 from fields.latent import POSE
 from fields.mesh import Mesh

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from eval.field_scores import Prediction
+from eval.field.scores import Prediction
 from s2f.field_sheet import field_sheet
 from s2f.picture import DISCLAIMER, PAGE_WIDTH
 from tests.held_out_made import held_out_case

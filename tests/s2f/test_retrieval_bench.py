@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 import data.shipped
-import eval.gallery
-import eval.held_out
-import eval.training_people
+import eval.held_out.cases
+import eval.regression.training_people
+import eval.retrieval.gallery
 from fields.face_model_file import write_face_model
 from flame_jax.errors import InputError
 from s2f.field_file import read_field
 from s2f.retrieval_bench import OUTPUTS, RetrievalBench, check_sizes, run_retrieval_bench
-from tests.eval.test_linear_reference import people
+from tests.eval.regression.test_linear_reference import people
 from tests.fields_made import tiny_model
 from tests.gallery_made import made_gallery
 from tests.held_out_made import held_out_case, refused_case
@@ -31,9 +31,9 @@ def test_a_gallery_of_nobody_else_is_told() -> None:
 def test_tables_numbers_and_curves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data.shipped, "PRIOR_ICT", data.shipped.PRIOR)
     monkeypatch.setattr(data.shipped, "JAW_OPEN_ICT", data.shipped.JAW_OPEN)
-    monkeypatch.setattr(eval.held_out, "make_held_out", lambda *_, **__: [held_out_case(0), refused_case(1)])
-    monkeypatch.setattr(eval.gallery, "make_gallery", lambda *_: made_gallery())
-    monkeypatch.setattr(eval.training_people, "training_people", lambda *_: people())
+    monkeypatch.setattr(eval.held_out.cases, "make_held_out", lambda *_, **__: [held_out_case(0), refused_case(1)])
+    monkeypatch.setattr(eval.retrieval.gallery, "make_gallery", lambda *_: made_gallery())
+    monkeypatch.setattr(eval.regression.training_people, "training_people", lambda *_: people())
     write_face_model(tmp_path / "field.npz", tiny_model(), {"credit": "of the tests"})
     field = read_field(tmp_path / "field.npz")
     bench = RetrievalBench(field, "parametric", ("mean-head",), 2, (5, 21), 10, tmp_path / "kept")

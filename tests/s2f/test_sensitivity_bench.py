@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 import data.shipped
-import eval.held_out
-import eval.sensitivity
-import eval.training_people
-from eval.sensitivity_levels import LEVELS, MISSING, PLACING
+import eval.held_out.cases
+import eval.regression.training_people
+import eval.sensitivity.study
+from eval.sensitivity.levels import LEVELS, MISSING, PLACING
 from fields.face_model_file import write_face_model
 from s2f.field_file import read_field
 from s2f.sensitivity_bench import INVERSION, OUTPUTS, SensitivityBench, run_sensitivity_bench
-from tests.eval.test_linear_reference import people
+from tests.eval.regression.test_linear_reference import people
 from tests.fields_made import tiny_model
 from tests.held_out_made import held_out_case, refused_case
 
@@ -23,11 +23,11 @@ from tests.held_out_made import held_out_case, refused_case
 def test_table_numbers_and_figure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(data.shipped, "PRIOR_ICT", data.shipped.PRIOR)
     monkeypatch.setattr(data.shipped, "JAW_OPEN_ICT", data.shipped.JAW_OPEN)
-    for module in (eval.held_out, eval.sensitivity):
+    for module in (eval.held_out.cases, eval.sensitivity.study):
         monkeypatch.setattr(module, "make_held_out", lambda *_, **__: [held_out_case(0), refused_case(1)])
-    monkeypatch.setattr(eval.training_people, "training_people", lambda *_: people())
+    monkeypatch.setattr(eval.regression.training_people, "training_people", lambda *_: people())
     levels = tuple(level for level in LEVELS if level.kind in (MISSING, PLACING))
-    monkeypatch.setattr(eval.sensitivity_levels, "LEVELS", levels)
+    monkeypatch.setattr(eval.sensitivity.levels, "LEVELS", levels)
     write_face_model(tmp_path / "field.npz", tiny_model(), {"credit": "of the tests"})
     field = read_field(tmp_path / "field.npz")
     bench = SensitivityBench(field, "parametric", (), 2, 10, tmp_path / "kept")

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from eval.baselines.named import BASELINES, Learning, check_baselines, make_baseline
-from eval.field_scores import Reconstruct, score_cases, true_face
+from eval.field.scores import Reconstruct, score_cases, true_face
 from flame_jax.errors import InputError
 from tests.cohort_made import train_people
-from tests.eval.test_linear_reference import people
-from tests.eval.test_skull_registration import person, without_its_left
+from tests.eval.regression.test_linear_reference import people
+from tests.eval.regression.test_skull_registration import person, without_its_left
 from tests.held_out_made import held_out_case
 from tests.skulls_made import shipped_prior
 

@@ -1,0 +1,1 @@
+"""Variants of the field, trained with one budget, in one table."""

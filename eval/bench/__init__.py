@@ -1,0 +1,1 @@
+"""Speed, and how well fits, alignments and meshes come back."""

@@ -1,0 +1,1 @@
+"""What the cohort's people are like."""

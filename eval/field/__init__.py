@@ -1,0 +1,1 @@
+"""A trained field beside its references on the held-out test set."""

@@ -1,0 +1,1 @@
+"""The held-out test set: people of another head model and generator."""

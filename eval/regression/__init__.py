@@ -1,0 +1,1 @@
+"""Regressions from skulls to faces, with true correspondence and with our registration."""

@@ -1,0 +1,1 @@
+"""Closed-set retrieval: is the right face found among thousands?"""

@@ -1,0 +1,1 @@
+"""What moves a method's error: missing parts, noise, placing, assumptions."""
