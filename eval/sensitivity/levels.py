@@ -48,7 +48,7 @@ BASE = Level("", "as the test set", base=True)
 LEVELS: tuple[Level, ...] = (
     dataclasses.replace(BASE, kind=MISSING, label="whole"),
     Level(MISSING, "no mandible", ExactHarm(mandible_missing=True)),
-    Level(MISSING, "no vault", ExactHarm(calvarium_cut=0.4)),
+    Level(MISSING, "no calvarium", ExactHarm(calvarium_cut=0.4)),
     Level(MISSING, "half", ExactHarm(half=True)),
     dataclasses.replace(BASE, kind=NOISE, label="0"),
     *(Level(NOISE, f"{sd:g}", ExactHarm(noise_mm=sd)) for sd in (0.5, 1.0, 2.0)),
