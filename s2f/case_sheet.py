@@ -29,7 +29,7 @@ from s2f.picture import (
 from s2f.render import Frame, Layer, View, over, render_frame
 
 ACROSS = 2
-"""Cases in a row."""
+"""Cases in a row, at most."""
 _TRUTH = "truth"
 _COLUMNS = ("skull", "prediction", _TRUTH, "error")
 _TURNED = View(30.0)
@@ -38,7 +38,7 @@ _WIDTH_MM, _HEIGHT_MM, _CENTRE_MM = 215.0, 280.0, (0.0, 10.0, 10.0)
 
 
 def case_sheet(path: Path | str, cases: Sequence[tuple[str, SubjectSurfaces]], *, caption: str, credit: str) -> None:
-    """Write a PNG of cases, two in a row, each under its name.
+    """Write a PNG of cases, two in a row at most, each under its name.
 
     The error is positive where the prediction lies outside the true face; what is not scored is grey, and one scale
     holds for all. The file is replaced whole or not at all. Raises `InputError` when it cannot be written.
@@ -48,7 +48,8 @@ def case_sheet(path: Path | str, cases: Sequence[tuple[str, SubjectSurfaces]], *
     errors = [measure(surfaces.predicted, surfaces.truth) for _, surfaces in cases]
     scale = error_scale(np.concatenate(errors))
     titles = tuple(title for title in _COLUMNS if not (hidden and title == _TRUTH))
-    frame = _frame(len(titles))
+    across = min(ACROSS, len(cases))
+    frame = _frame(across * len(titles))
     panels = []
     for (_, surfaces), error in zip(cases, errors, strict=True):
         shown, finer = rounded_head(surfaces.predicted if hidden else surfaces.truth.head, error)
@@ -60,16 +61,15 @@ def case_sheet(path: Path | str, cases: Sequence[tuple[str, SubjectSurfaces]], *
             "error": below.restyled(vertex_colours=scale.colours(finer), relief=0.6),
         }
         panels.append([over(render_frame([layers[title]], frame), WHITE) for title in titles])
-    rows = [range(start, min(start + ACROSS, len(cases))) for start in range(0, len(cases), ACROSS)]
+    rows = [range(start, min(start + across, len(cases))) for start in range(0, len(cases), across)]
     names = [" · ".join(cases[place][0] for place in row) for row in rows]
     strips = [view_strip([panel for place in row for panel in panels[place]]) for row in rows]
-    columns = [(title, _TURNED) for title in titles] * ACROSS
+    columns = [(title, _TURNED) for title in titles] * across
     page = figure_page(names, strips, [frame] * len(columns), [scale], caption, views=columns)
     save_figure(page, path, caption, credit)
 
 
-def _frame(titles: int) -> Frame:
-    columns = ACROSS * titles
+def _frame(columns: int) -> Frame:
     width_px = (PAGE_WIDTH - 2 * MARGIN - (columns - 1) * GUTTER) // columns
     mm_per_px = _WIDTH_MM / width_px
     return Frame(_TURNED, width_px, round(_HEIGHT_MM / mm_per_px), mm_per_px, _CENTRE_MM)

@@ -14,6 +14,7 @@ from eval.plots.style import WIDTH_IN, bars, colour, number, plot_page
 
 _ACROSS = 3
 """Panels in a row, at most."""
+_NAMES_PT = 7.5
 _LETTERS = 9
 """Of a level's name in one line: no more fit beside each other."""
 
@@ -62,7 +63,7 @@ def sensitivity_lines(path: Path | str, panels: Sequence[Panel], y_label: str = 
                     linestyle="-" if numbers else "none",
                 )
             axes.set(title=panel.title, xlabel=panel.x_label)
-            axes.set_xticks(x, [_label(level) for level in panel.levels])
+            axes.set_xticks(x, [_label(level) for level in panel.levels], fontsize=None if numbers else _NAMES_PT)
             axes.grid(visible=False, axis="x")
             axes.margins(x=0.08)
         for first in grid[: len(panels) : across]:
