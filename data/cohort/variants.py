@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import zlib
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -52,6 +53,10 @@ class Variant:
         mean = {key: value + self.table_shift * draws[key][0] * table.sd[key] for key, value in table.mean.items()}
         sd = {key: value * (1.0 + 0.5 * self.table_shift * draws[key][1]) for key, value in table.sd.items()}
         return TissueDepths(mean, sd)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it as JSON has it, for digests; loadings in the order of their names."""
+        return dataclasses.asdict(self) | {"loading": sorted(self.loading.items())}
 
 
 TRAIN = Variant(

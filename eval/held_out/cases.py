@@ -29,8 +29,8 @@ from data.jaw_opening import read_jaw_opening
 from data.pairs.content import digest_of, file_digest
 from data.prior import AnatomyPrior, read_prior
 from eval.held_out.case import HeldOutCase, Placed
+from eval.held_out.exact_harm import NO_HARM, ExactHarm
 from eval.held_out.files import read_case, write_case
-from eval.sensitivity.exact_harm import NO_HARM, ExactHarm
 from fields.mesh import Mesh
 from flame_jax.errors import InputError
 
@@ -70,7 +70,7 @@ class HeldOutSet:
     def digest(self) -> str:
         """SHA-256 of what a case follows from; not of how many there are. Raises `InputError` when a file cannot be
         read."""
-        generator = dataclasses.asdict(self.variant) | {"loading": sorted(self.variant.loading.items())}
+        generator = self.variant.as_dict()
         settings = [generator, dataclasses.asdict(self.severities), self.seed, _VERSION]
         if self.exact != NO_HARM:
             settings.append(dataclasses.asdict(self.exact))

@@ -112,7 +112,7 @@ def training_people(
 
 
 def _digest(prior: AnatomyPrior, variant: Variant) -> str:
-    settings = dataclasses.asdict(variant) | {"loading": sorted(variant.loading.items())}
+    settings = variant.as_dict()
     return digest_of(prior_digest(prior), json.dumps([settings, POINTS, SEED, _PART, _VERSION], sort_keys=True))
 
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import zipfile
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,8 +28,7 @@ from eval.cohort.people import draw_people
 from fields.distance import SurfacePoints
 from fields.mesh import Mesh
 from fields.sampling import sample_surface
-from flame_jax.errors import InputError
-from flame_jax.whole_file import whole_file
+from flame_jax.kept_arrays import keep_arrays, read_kept
 
 POINTS = 500
 """Of each face: 6 mm apart."""
@@ -92,11 +89,13 @@ def make_gallery(
     parts = []
     for part in range(-(-count // _PART)):
         path = own / f"{part:04d}.npz"
-        if not path.is_file():
+        kept = read_kept(path, ["faces"])
+        if kept is None:
             say(f"drawing faces {part * _PART:,} to {(part + 1) * _PART:,}")
             anatomy = anatomy or of_heads(make_anatomy(prior, variant, make_skeleton(prior), jaw))
-            _draw_part(path, prior, anatomy, places, part)
-        parts.append(_read_part(path))
+            kept = {"faces": _draw_part(prior, anatomy, places, part)}
+            keep_arrays(path, kept)
+        parts.append(kept["faces"])
     return Gallery(places, np.concatenate(parts)[:count])
 
 
@@ -120,21 +119,13 @@ def of_heads(anatomy: Anatomy) -> Anatomy:
 
 
 def _digest(prior: AnatomyPrior, variant: Variant) -> str:
-    settings = dataclasses.asdict(variant) | {"loading": sorted(variant.loading.items())}
+    settings = variant.as_dict()
     return digest_of(prior_digest(prior), json.dumps([settings, POINTS, SEED, _PART, _VERSION], sort_keys=True))
 
 
-def _draw_part(path: Path, prior: AnatomyPrior, anatomy: Anatomy, places: SurfacePoints, part: int) -> None:
+def _draw_part(
+    prior: AnatomyPrior, anatomy: Anatomy, places: SurfacePoints, part: int
+) -> Float[np.ndarray, "people points 3"]:
     people = draw_people(prior, anatomy, _PART, seed=SEED, first=part * _PART, covered=False)
     corners = people.heads[:, prior.head.faces[places.face_ids]]
-    faces = np.einsum("pc,npcd->npd", places.barycentric.astype(np.float32), corners)
-    with whole_file(path) as unfinished, unfinished.open("wb") as stream:
-        np.savez(stream, faces=faces)
-
-
-def _read_part(path: Path) -> Float[np.ndarray, "people points 3"]:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return file["faces"]
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
-        raise InputError(f"{path}: damaged; remove it, and it is made again") from None
+    return np.einsum("pc,npcd->npd", places.barycentric.astype(np.float32), corners)

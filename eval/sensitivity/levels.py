@@ -7,7 +7,7 @@ from typing import Literal
 
 from data.cohort.variants import TEST
 from eval.held_out.cases import HeldOutSet
-from eval.sensitivity.exact_harm import NO_HARM, ExactHarm
+from eval.held_out.exact_harm import NO_HARM, ExactHarm
 
 Placing = Literal["automatic", "pose", "landmarks"]
 """By the aligner; in the right pose; in the right pose with the true landmarks."""

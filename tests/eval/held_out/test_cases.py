@@ -16,8 +16,8 @@ from data.cohort.variants import TRAIN
 from data.shipped import JAW_OPEN, JAW_OPEN_ICT, PRIOR, PRIOR_ICT
 from eval.held_out.case import of_kind
 from eval.held_out.cases import DAMAGED, UNDAMAGED, HeldOutSet, case_path, make_case, make_held_out
+from eval.held_out.exact_harm import ExactHarm
 from eval.held_out.files import read_case, write_case
-from eval.sensitivity.exact_harm import ExactHarm
 from fields.distance import DistanceScene
 from flame_jax.errors import InputError
 from tests.cohort_made import maker

@@ -19,7 +19,7 @@ from eval.bootstrap import Estimate
 from eval.field.scores import Prediction
 from eval.held_out.case import Placed
 from eval.held_out.cases import UNDAMAGED, HeldOutSet
-from eval.sensitivity.exact_harm import NO_HARM, ExactHarm
+from eval.held_out.exact_harm import NO_HARM, ExactHarm
 from eval.sensitivity.exact_place import exactly_placed
 from eval.sensitivity.levels import FULLNESS, LEVELS, PLACING, Level
 from eval.sensitivity.report import sensitivity_dict, sensitivity_markdown, sensitivity_panels, sensitivity_tables
