@@ -78,19 +78,12 @@ def run_ablation(
 
 def _cases(ablation: Ablation, say: Callable[[str], None]) -> dict[str, Sequence[HeldOutCase]]:
     """Of each test set, by name."""
-    from data.cores import cores
-    from data.shipped import JAW_OPEN_ICT, PRIOR, PRIOR_ICT
     from eval.ablation import study
-    from eval.held_out.cases import DAMAGED, UNDAMAGED, HeldOutSet, make_held_out
+    from eval.held_out.cases import DAMAGED, UNDAMAGED
+    from s2f.held_out_cases import shipped_cases
 
     return {
-        name: make_held_out(
-            HeldOutSet(PRIOR, PRIOR_ICT, JAW_OPEN_ICT, severities),
-            ablation.kept / "test_set",
-            workers=cores(),
-            numbers=range(ablation.people),
-            say=say,
-        )
+        name: shipped_cases(severities, ablation.people, ablation.kept, say)
         for name, severities in ((study.UNDAMAGED, UNDAMAGED), (study.DAMAGED, DAMAGED))
     }
 

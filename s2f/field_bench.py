@@ -50,29 +50,20 @@ def run_field_bench(bench: FieldBench, out: Path, say: Callable[[str], None]) ->
 
     Raises `InputError` where a file cannot be read or written.
     """
-    from data.cores import cores
     from data.prior import read_prior
-    from data.shipped import JAW_OPEN_ICT, PRIOR, PRIOR_ICT
+    from data.shipped import PRIOR_ICT
     from eval.baselines.named import make_baseline
     from eval.field.report import as_dict, markdown
     from eval.field.study import study_field
-    from eval.held_out.cases import DAMAGED, UNDAMAGED, HeldOutSet, make_held_out
+    from eval.held_out.cases import DAMAGED, UNDAMAGED
     from eval.regression.linear_reference import LinearReference
     from s2f.baseline_learning import baseline_learning
     from s2f.field_face import FieldFaces
     from s2f.field_method import FieldMethod
     from s2f.field_sheet import field_sheet
+    from s2f.held_out_cases import shipped_cases
 
-    cases = [
-        make_held_out(
-            HeldOutSet(PRIOR, PRIOR_ICT, JAW_OPEN_ICT, severities),
-            bench.kept / "test_set",
-            workers=cores(),
-            numbers=range(bench.people),
-            say=say,
-        )
-        for severities in (UNDAMAGED, DAMAGED)
-    ]
+    cases = [shipped_cases(severities, bench.people, bench.kept, say) for severities in (UNDAMAGED, DAMAGED)]
     test_prior = read_prior(PRIOR_ICT)
     learning = baseline_learning(
         bench.kept, say, people=bench.trained_on, residual_modes=bench.field.model.config.residual_modes

@@ -51,13 +51,12 @@ def run_retrieval_bench(bench: RetrievalBench, out: Path, say: Callable[[str], N
     import numpy as np
 
     from data.cohort.variants import TEST
-    from data.cores import cores
     from data.jaw_opening import read_jaw_opening
     from data.prior import read_prior
-    from data.shipped import JAW_OPEN_ICT, PRIOR, PRIOR_ICT
+    from data.shipped import JAW_OPEN_ICT, PRIOR_ICT
     from eval.baselines.named import make_baseline
     from eval.field.study import LINEAR
-    from eval.held_out.cases import UNDAMAGED, HeldOutSet, make_held_out
+    from eval.held_out.cases import UNDAMAGED
     from eval.plots.cumulative_match import cumulative_match
     from eval.regression.linear_reference import LinearReference
     from eval.retrieval.face_coefficients import FaceCoefficients
@@ -67,15 +66,10 @@ def run_retrieval_bench(bench: RetrievalBench, out: Path, say: Callable[[str], N
     from eval.retrieval.study import predicting, retrieve
     from s2f.baseline_learning import baseline_learning
     from s2f.field_method import FieldMethod
+    from s2f.held_out_cases import shipped_cases
 
     test_prior = read_prior(PRIOR_ICT)
-    cases = make_held_out(
-        HeldOutSet(PRIOR, PRIOR_ICT, JAW_OPEN_ICT, UNDAMAGED),
-        bench.kept / "test_set",
-        workers=cores(),
-        numbers=range(bench.people),
-        say=say,
-    )
+    cases = shipped_cases(UNDAMAGED, bench.people, bench.kept, say)
     test_jaw = read_jaw_opening(JAW_OPEN_ICT, test_prior)
     gallery = make_gallery(test_prior, TEST, test_jaw, max(bench.sizes) - 1, bench.kept / "gallery", say)
     modes = bench.field.model.config.residual_modes

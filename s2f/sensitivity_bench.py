@@ -45,11 +45,11 @@ def run_sensitivity_bench(bench: SensitivityBench, out: Path, say: Callable[[str
     from data.cores import cores
     from data.jaw_opening import read_jaw_opening
     from data.prior import read_prior
-    from data.shipped import JAW_OPEN_ICT, PRIOR, PRIOR_ICT
+    from data.shipped import JAW_OPEN_ICT, PRIOR_ICT
     from eval.baselines.named import make_baseline
     from eval.bench.align import FacePoints
     from eval.field.study import LINEAR, score_linear
-    from eval.held_out.cases import UNDAMAGED, HeldOutSet, make_held_out
+    from eval.held_out.cases import UNDAMAGED
     from eval.plots.sensitivity_lines import sensitivity_lines
     from eval.regression.linear_reference import LinearReference
     from eval.regression.training_people import training_people
@@ -58,6 +58,7 @@ def run_sensitivity_bench(bench: SensitivityBench, out: Path, say: Callable[[str
     from eval.sensitivity.study import Sensitivity, mean_errors, measure_levels
     from s2f.baseline_learning import baseline_learning
     from s2f.field_method import FieldMethod
+    from s2f.held_out_cases import sets_folder, shipped_cases, shipped_set
 
     test_prior, modes = read_prior(PRIOR_ICT), bench.field.model.config.residual_modes
     learning = baseline_learning(bench.kept, say, people=bench.trained_on, residual_modes=modes)
@@ -71,19 +72,19 @@ def run_sensitivity_bench(bench: SensitivityBench, out: Path, say: Callable[[str
         f"{bench.representation} field": FieldMethod.of(bench.field, bench.representation),
         **{name: make_baseline(name, learning) for name in bench.baselines},
     }
-    undamaged, numbers = HeldOutSet(PRIOR, PRIOR_ICT, JAW_OPEN_ICT, UNDAMAGED), range(bench.people)
+    undamaged, numbers = shipped_set(UNDAMAGED), range(bench.people)
     measured = measure_levels(
         methods,
         LEVELS,
         undamaged,
         numbers,
-        bench.kept / "test_set",
+        sets_folder(bench.kept),
         lambda case: reference.T_head_skull(case.whole_skull),
         FacePoints.of(learning.prior),
         workers=cores(),
         say=say,
     )
-    cases = make_held_out(undamaged, bench.kept / "test_set", workers=cores(), numbers=numbers, say=say)
+    cases = shipped_cases(UNDAMAGED, bench.people, bench.kept, say)
     floors = {
         f"{name}, from {bench.trained_on:,} people of the {whose} generator": mean_errors(
             score_linear(regression, cases, say)[LINEAR], numbers
