@@ -28,11 +28,10 @@ from s2f.commands.preprocess import Preprocess
 from s2f.commands.reconstruct import Reconstruct
 from s2f.commands.synthesize import Synthesize
 from s2f.commands.train import check_experiment_name, train_command
+from train.interrupts import INTERRUPTED
 
 BAD_INPUT = 2
 """Exit status of bad input, as of a bad option."""
-INTERRUPTED = 130
-"""Exit status that shells give to an interrupt: 128 + SIGINT."""
 
 COMMANDS: dict[str, Callable[..., Any]] = {
     "demo": Demo,

@@ -8,6 +8,9 @@ import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
+INTERRUPTED = 130
+"""Exit status that shells give to an interrupt, of a run that was told to stop and was saved too: 128 + SIGINT."""
+
 
 @contextlib.contextmanager
 def asked_to_stop() -> Iterator[Callable[[], bool]]:

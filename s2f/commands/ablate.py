@@ -8,8 +8,6 @@ from typing import Annotated, Literal
 
 import tyro
 
-_INTERRUPTED = 130
-"""Exit status of a run that was told to stop and was saved: as of `s2f train`."""
 _SEEDS_AND_PEOPLE = {False: (2, 20), True: (1, 2)}
 """By whether it is quick."""
 
@@ -55,12 +53,12 @@ class Ablate:
         check_outputs([ablation.results / name for name in (TABLE, STUDY, *FIGURES)], overwrite=self.overwrite)
 
         from s2f.compilation_cache import use_compilation_cache
-        from train.interrupts import asked_to_stop
+        from train.interrupts import INTERRUPTED, asked_to_stop
 
         use_compilation_cache()
         with asked_to_stop() as stop:
             text = run_ablation(ablation, lambda said: print(said, flush=True), stop)
         if text is None:
-            return _INTERRUPTED
+            return INTERRUPTED
         print(text)
         return 0

@@ -13,9 +13,6 @@ import tyro
 from flame_jax.errors import InputError
 from train.experiment import Experiment
 
-_INTERRUPTED = 130
-"""Exit status of a run that was told to stop and was saved: 128 + SIGINT, as for any command that is interrupted."""
-
 _Kind = TypeVar("_Kind")
 
 
@@ -47,7 +44,7 @@ class TrainExperiment(Generic[_Kind]):
         experiment.training.check()
 
         from train.initial_weights import began_with, beginning, initial_file
-        from train.interrupts import asked_to_stop
+        from train.interrupts import INTERRUPTED, asked_to_stop
         from train.loop import train
         from train.run_folder import Mode, about_run, open_run
 
@@ -61,7 +58,7 @@ class TrainExperiment(Generic[_Kind]):
         with asked_to_stop() as stop:
             outcome = train(task, experiment.training, run, init_from=weights_from, stop=stop)
         print(f"{out}: {outcome.step} of {experiment.training.steps} steps")
-        return 0 if outcome.finished else _INTERRUPTED
+        return 0 if outcome.finished else INTERRUPTED
 
 
 def train_command(experiments: Mapping[str, Experiment], summaries: Mapping[str, str] | None = None) -> type:
